@@ -1,0 +1,108 @@
+# Ledgertide's commands. `make` lists them.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+# Each worker has servers of its own: more than four cost more than they bring.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
+PYTEST_ARGS ?=
+
+# A .venv that was moved or copied here, or whose Python is gone, is made anew.
+HOME_OF_VENV := $(shell [ "$$(cat $(VENV)/.home 2>/dev/null)" = "$(CURDIR)" ] && $(PY) -c '' 2>/dev/null && echo here)
+ifneq ($(HOME_OF_VENV),here)
+$(VENV)/.home: FORCE
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: $(VENV)/.run ## make .venv with the locked packages; safe to run again
+
+.PHONY: run
+run: setup ## start everything on this machine, the sandbox in place of Xero; Ctrl-C ends it
+	@exec $(VENV)/bin/ledgertide run
+
+.PHONY: demo
+demo: setup ## read 25 organisations, edit, press, compare with the provider, and end
+	@exec $(VENV)/bin/ledgertide demo
+
+.PHONY: test
+test: $(VENV)/.dev ## run all tests (PYTEST_ARGS="-k words" for some)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+.PHONY: check
+check: format lint types imports test ## what CI runs: format, lint, types, import rules, tests
+
+.PHONY: format
+format: $(VENV)/.dev ## check the format (make fix mends it)
+	$(PY) -m ruff format --check .
+
+.PHONY: lint
+lint: $(VENV)/.dev ## check the lint rules
+	$(PY) -m ruff check .
+
+.PHONY: types
+types: $(VENV)/.dev ## check the types
+	$(PY) -m mypy
+
+.PHONY: imports
+imports: $(VENV)/.dev ## check that the rooms import one way
+	$(VENV)/bin/lint-imports
+
+.PHONY: fix
+fix: $(VENV)/.dev ## mend format and lint where a tool can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: mutants
+mutants: $(VENV)/.dev ## take each mechanism out; its test must fail (ONLY=name for one)
+	$(PY) tests/mutants/run.py $(ONLY)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measure what a decision of the limiter costs, beside bare round trips
+	$(PY) -m bench.limiter
+
+.PHONY: lock
+lock: $(VENV)/.dev ## renew requirements/ from pyproject.toml
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml requirements/build.in -o requirements/run.txt
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra dev \
+		pyproject.toml requirements/build.in -o requirements/dev.txt
+
+# --- the set-up behind them -----------------------------------------------------------------------
+
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+
+$(VENV)/.run: requirements/run.txt pyproject.toml $(VENV)/.home
+	@echo "Installing the locked packages into $(VENV) ..."
+	@$(INSTALL) --require-hashes --no-deps -r requirements/run.txt
+	@$(INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Installing the packages for tests into $(VENV) ..."
+	@$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+# `python3 -m venv` exists on a bare Debian but fails half-way without ensurepip: look before.
+$(VENV)/.home:
+	@old=; bare=; \
+	for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+		"$$python" -c '' 2>/dev/null || continue; \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { old=$$("$$python" -V); continue; }; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { bare=$$python; continue; }; \
+		rm -rf $(VENV) && "$$python" -m venv $(VENV) && printf '%s\n' "$(CURDIR)" > $@ && exit 0; \
+		exit 1; \
+	done; \
+	if [ -n "$$bare" ]; then \
+		echo "$$bare cannot make virtual environments here: apt-get install python3-venv" >&2; \
+	elif [ -n "$$old" ]; then \
+		echo "Ledgertide needs Python 3.11 or newer; this machine has $$old: apt-get install python3.11 python3.11-venv" >&2; \
+	else \
+		echo "Ledgertide needs Python 3.11 or newer and found none: apt-get install python3 python3-venv" >&2; \
+	fi; exit 1
+
+FORCE:
