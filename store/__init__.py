@@ -1,0 +1,1 @@
+"""What we know, in SQL: the queue and the truth."""

@@ -1,0 +1,258 @@
+"""The tables written by hand; one typed table per resource is made in `records`.
+
+organisations ─┬─ connections ─┬─ feeds ─┬─ runs          one open run per feed
+               │       │       │         ├─ presses       receipts: (feed, generation)
+               │     grants    │         ├─ seen, candidates   the full read's side tables
+               └─ events       │         └─ rejects
+                  audit        └─ xero_contacts, xero_invoices, …
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from store.database import UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# What became of the records of a run's pages.
+KINDS = ("seen", "added", "changed", "archived", "restored", "gone", "unchanged", "rejected")
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def _error() -> list[Column[str | None]]:
+    """The last error: a stable code, our sentence, the provider's own words."""
+    return [Column("error_code", String(64)), Column("error_sentence", Text), Column("error_words", Text)]
+
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("slug", String(80), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    # The last event's number, taken under this row's lock at a transaction's end: no reader skips one.
+    _count("event_sequence"),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("provider", String(16), nullable=False),
+    Column("sealed_pair", Text, nullable=False),  # encrypted JSON: access token, refresh token
+    Column("access_expires_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("refreshed_at", UtcDateTime, nullable=False),
+    Column("refresh_lease_until", UtcDateTime),
+    Column("refresh_intent_at", UtcDateTime),  # a refresh was begun and its answer not yet saved
+    Column("dead_at", UtcDateTime),
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False),
+    Column("provider", String(16), nullable=False),
+    Column("tenant_id", String(64), nullable=False),
+    Column("grant_id", ForeignKey("grants.id"), nullable=False, index=True),
+    Column("day_limit", Integer),  # calls a day; NULL: the provider's usual number
+    Column("state", String(32), nullable=False),
+    Column("state_since", UtcDateTime, nullable=False),
+    UniqueConstraint("provider", "tenant_id"),
+    UniqueConstraint("organisation_id", "provider"),
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False),
+    Column("connection_id", ForeignKey("connections.id"), nullable=False),
+    Column("resource", String(64), nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("cadence_seconds", Integer, nullable=False),
+    Column("phase_seconds", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    # The full read has a due time of its own: when the next comparison is wanted, or at once
+    # while one is under way or asked for.
+    Column("full_due_at", UtcDateTime),
+    Column("full_asked_by", String(255)),
+    Column("full_asked_at", UtcDateTime),
+    # Generations: how often somebody pressed, and up to where it was answered.
+    _count("asked"),
+    _count("served"),
+    _count("fence"),
+    Column("newest_at", UtcDateTime),  # how far changed-since reading is complete
+    Column("cursor", Text),  # JSON: where the open changed-since read stands
+    Column("full_cursor", Text),  # JSON: where the open full read stands
+    Column("full_started_at", UtcDateTime),
+    Column("full_announced", Integer),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("last_attempt_at", UtcDateTime),
+    Column("last_success_at", UtcDateTime),
+    Column("last_full_read_at", UtcDateTime),  # when the last proven full read began
+    *_error(),
+    UniqueConstraint("connection_id", "resource"),
+    Index("ix_feeds_due", "due_at"),
+    Index("ix_feeds_full_due", "full_due_at"),
+    Index("ix_feeds_organisation", "organisation_id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("connection_id", String(36), nullable=False),
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False),
+    Column("resource", String(64), nullable=False),
+    Column("cause", String(16), nullable=False),  # schedule · press · follow-up · full
+    Column("full", Boolean, nullable=False, server_default=text("false")),
+    Column("lane", String(8), nullable=False),  # the queue its slices go to: sync · now
+    Column("state", String(16), nullable=False),  # queued · running · snoozed · done · yielded
+    Column("slice", Integer, nullable=False, server_default="1"),
+    _count("fence"),
+    Column("lease_until", UtcDateTime),
+    Column("not_before", UtcDateTime),
+    Column("reason", String(32)),
+    Column("published_at", UtcDateTime),  # NULL: no message is on its way
+    Column("asked_by", String(255)),
+    Column("opened_at", UtcDateTime, nullable=False),
+    _count("generation"),  # copied from the feed before the first read
+    Column("claimed_at", UtcDateTime),
+    Column("first_read_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    *[_count(name) for name in ("pages", "calls", "bytes", "waited_ms", *KINDS)],
+    *_error(),
+    # One gate for every entrance: the database itself refuses a second open run of a feed.
+    Index(
+        "uq_runs_open_feed",
+        "feed_id",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "ix_runs_open_state",
+        "state",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "ix_runs_open_connection",
+        "connection_id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("ix_runs_organisation", "organisation_id", "opened_at"),
+    Index("ix_runs_ended", "ended_at"),
+)
+
+presses = Table(
+    "presses",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("pressed_by", String(255), nullable=False),
+    Column("pressed_at", UtcDateTime, nullable=False),
+    Column("full", Boolean, nullable=False, server_default=text("false")),
+    Column("idempotency_key", String(255)),
+    UniqueConstraint("feed_id", "idempotency_key"),
+)
+
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("record_id", String(255), primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("raw", Text, nullable=False),  # ASCII, so that what a database cannot hold can be kept beside it
+    Column("rejected_at", UtcDateTime, nullable=False),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("record_id", String(255), primary_key=True),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("record_id", String(255), primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("held_at", UtcDateTime),  # a second read agreed, and a person must say so
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("organisation_id", String(36), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("feed_id", String(36), nullable=False),
+    Column("resource", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # added · changed · archived · restored · gone
+    Column("ids", Text, nullable=False),  # JSON list
+    Column("run_id", String(36)),
+    Column("happened_at", UtcDateTime, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organisation_id", String(36)),
+    Column("happened_at", UtcDateTime, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("detail", Text, nullable=False, server_default="{}"),  # JSON
+    Index("ix_audit_organisation", "organisation_id", "happened_at"),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", String(64), primary_key=True),  # a task on the upkeep queue
+    Column("every_seconds", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+)
+
+markers = Table(
+    "markers",
+    metadata,
+    Column("name", String(64), primary_key=True),  # "epoch": which life of Redis our messages were sent in
+    Column("value", String(255), nullable=False),
+)

@@ -1,0 +1,299 @@
+"""Organisations and their connections: who they are, whose grant they use, how to find them."""
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from sqlalchemy import insert, or_, select, update
+
+from store import audit, dispatch
+from store.database import Transaction
+from store.feeds import phase_of
+from store.models import connections, feeds, grants, organisations
+
+
+class UnknownOrganisationError(LookupError):
+    """No organisation goes by that slug, id or name."""
+
+
+class UnknownResourceError(LookupError):
+    """The organisation has no feed of that resource."""
+
+
+class ConnectRefusedError(Exception):
+    """This connection would mix up two organisations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """One customer business."""
+
+    id: str
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection as a worker needs it: whose grant, which tenant, how many calls a day."""
+
+    id: str
+    organisation_id: str
+    provider: str
+    tenant_id: str
+    grant_id: str
+    day_limit: int | None
+    state: str
+    state_since: datetime
+
+
+def find(tx: Transaction, reference: str) -> Organisation:
+    """The organisation with this slug, id, or name when only one bears it."""
+    found = tx.execute(
+        select(organisations.c.id, organisations.c.slug, organisations.c.name).where(
+            or_(
+                organisations.c.slug == reference,
+                organisations.c.id == reference,
+                organisations.c.name == reference,
+            )
+        )
+    ).all()
+    exact = [row for row in found if reference in (row.slug, row.id)] or found
+    if len(exact) == 1:
+        return Organisation(*exact[0])
+    if exact:
+        slugs = ", ".join(sorted(row.slug for row in exact))
+        raise UnknownOrganisationError(
+            f"More than one organisation is named {reference!r}: say which, by its slug ({slugs})."
+        )
+    raise UnknownOrganisationError(_nobody(tx, reference))
+
+
+def _nobody(tx: Transaction, reference: str) -> str:
+    known = list(tx.execute(select(organisations.c.slug).order_by(organisations.c.slug)).scalars())
+    if not known:
+        return (
+            f"There is no organisation {reference!r}: none is connected yet. "
+            "Connect one with `ledgertide connect xero`."
+        )
+    near = get_close_matches(slug_of(reference), known, n=3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`ledgertide organisations` lists them."
+    return f"There is no organisation {reference!r}. {hint}"
+
+
+def feed_of(tx: Transaction, organisation: Organisation, resource: str) -> str:
+    """The id of the organisation's feed of a resource such as `xero.contacts`."""
+    scope = tx.scope(organisation.id)
+    rows = tx.execute(scope.select(feeds, feeds.c.id, feeds.c.resource, feeds.c.enabled)).all()
+    for row in rows:
+        if row.resource == resource and not row.enabled:
+            raise UnknownResourceError(
+                f"{resource} of {organisation.slug} is off: the provider does not offer it. "
+                "Reconnect the organisation once it does."
+            )
+        if row.resource == resource:
+            return str(row.id)
+    known = sorted(row.resource for row in rows)
+    near = get_close_matches(resource, known, n=1) or get_close_matches(f"xero.{resource}", known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(known) or 'none'}."
+    raise UnknownResourceError(f"{organisation.slug} has no resource {resource!r}. {hint}")
+
+
+def resources(tx: Transaction, organisation: Organisation) -> list[str]:
+    """The resources the organisation has a feed of, reference data before documents."""
+    scope = tx.scope(organisation.id)
+    query = scope.select(feeds, feeds.c.resource).where(feeds.c.enabled)
+    return list(tx.execute(query.order_by(feeds.c.cadence_seconds.desc(), feeds.c.resource)).scalars())
+
+
+def everyone(tx: Transaction) -> list[Organisation]:
+    """All organisations, by slug."""
+    rows = tx.execute(
+        select(organisations.c.id, organisations.c.slug, organisations.c.name).order_by(organisations.c.slug)
+    )
+    return [Organisation(*row) for row in rows]
+
+
+def link(tx: Transaction, connection_id: str) -> Link:
+    """One connection."""
+    row = tx.execute(select(connections).where(connections.c.id == connection_id)).one()
+    return _link(row)
+
+
+def links(tx: Transaction, organisation_id: str) -> list[Link]:
+    """The organisation's connections."""
+    return [_link(row) for row in tx.execute(tx.scope(organisation_id).select(connections))]
+
+
+def every_link(tx: Transaction) -> list[Link]:
+    """Every connection of every organisation, for the operator and the engine."""
+    return [_link(row) for row in tx.execute(select(connections))]
+
+
+def _link(row: object) -> Link:
+    return Link(**{name: getattr(row, name) for name in Link.__dataclass_fields__})
+
+
+def connect(
+    tx: Transaction,
+    *,
+    provider: str,
+    name: str,
+    tenant_id: str,
+    grant_id: str,
+    cadences: Mapping[str, timedelta],
+    actor: str,
+    day_limit: int | None = None,
+) -> Organisation:
+    """Connect an organisation, or reconnect it: then its feeds go on from their cursors.
+
+    Raises ConnectRefusedError when the tenant belongs to another organisation here, or the
+    organisation is connected to another tenant.
+    """
+    if tx.execute(select(grants.c.dead_at).where(grants.c.id == grant_id)).scalar_one() is not None:
+        raise ConnectRefusedError("That grant is dead. Ask the organisation's owner to agree again.")
+    organisation = _organisation_for(tx, provider, name, tenant_id)
+    existing = tx.execute(
+        select(connections).where(
+            connections.c.organisation_id == organisation.id, connections.c.provider == provider
+        )
+    ).first()
+    if existing:
+        connection_id = existing.id
+        # In the order in which everybody locks: runs, feeds, and only then the connection.
+        dispatch.wake_connection(tx, connection_id)
+        tx.execute(update(feeds).where(feeds.c.connection_id == connection_id).values(enabled=True))
+        tx.execute(
+            update(connections)
+            .where(connections.c.id == connection_id)
+            .values(
+                grant_id=grant_id,
+                state="connected",
+                state_since=tx.now,
+                day_limit=day_limit if day_limit is not None else existing.day_limit,
+            )
+        )
+    else:
+        connection_id = str(uuid.uuid4())
+        tx.execute(
+            insert(connections).values(
+                id=connection_id,
+                organisation_id=organisation.id,
+                provider=provider,
+                tenant_id=tenant_id,
+                grant_id=grant_id,
+                day_limit=day_limit,
+                state="connected",
+                state_since=tx.now,
+            )
+        )
+    add_missing_feeds(tx, organisation.id, connection_id, cadences)
+    audit.note(
+        tx,
+        actor=actor,
+        action="reconnected" if existing else "connected",
+        organisation_id=organisation.id,
+        provider=provider,
+        tenant_id=tenant_id,
+    )
+    return organisation
+
+
+def _organisation_for(tx: Transaction, provider: str, name: str, tenant_id: str) -> Organisation:
+    return require_free(tx, provider=provider, name=name, tenant_id=tenant_id) or _new_organisation(tx, name)
+
+
+def require_free(tx: Transaction, *, provider: str, name: str, tenant_id: str) -> Organisation | None:
+    """The organisation that this would reconnect, None for a new one; asked before a token is spent.
+
+    Raises ConnectRefusedError as `connect` does.
+    """
+    holder = tx.execute(
+        select(organisations.c.id, organisations.c.slug, organisations.c.name)
+        .join(connections, connections.c.organisation_id == organisations.c.id)
+        .where(connections.c.provider == provider, connections.c.tenant_id == tenant_id)
+    ).first()
+    if holder:
+        if name in (holder.name, holder.slug, holder.id):
+            return Organisation(*holder)
+        raise ConnectRefusedError(
+            f"This {provider} organisation is connected already, as {holder.slug!r}. "
+            f"To reconnect it, use --name {holder.slug}."
+        )
+    if namesake := tx.execute(
+        select(organisations.c.id, organisations.c.slug, organisations.c.name)
+        .join(connections, connections.c.organisation_id == organisations.c.id)
+        .where(
+            or_(organisations.c.name == name, organisations.c.slug == name),
+            connections.c.provider == provider,
+        )
+    ).first():
+        raise ConnectRefusedError(
+            f"{namesake.slug!r} is connected to another {provider} organisation. One organisation here "
+            "belongs to one there for good; choose another --name for a new one."
+        )
+    return None
+
+
+def _new_organisation(tx: Transaction, name: str) -> Organisation:
+    base = slug_of(name) or "organisation"
+    taken = set(
+        tx.execute(select(organisations.c.slug).where(organisations.c.slug.startswith(base))).scalars()
+    )
+    slug = next(
+        slug
+        for number in range(1, len(taken) + 2)
+        if (slug := base if number == 1 else f"{base}-{number}") not in taken
+    )
+    organisation = Organisation(str(uuid.uuid4()), slug, name)
+    tx.execute(insert(organisations).values(id=organisation.id, slug=slug, name=name, created_at=tx.now))
+    return organisation
+
+
+def add_missing_feeds(
+    tx: Transaction, organisation_id: str, connection_id: str, cadences: Mapping[str, timedelta]
+) -> None:
+    """One feed per resource; new ones are due at once."""
+    known = set(tx.execute(select(feeds.c.resource).where(feeds.c.connection_id == connection_id)).scalars())
+    for resource, cadence in cadences.items():
+        if resource in known:
+            continue
+        feed_id = str(uuid.uuid4())
+        tx.execute(
+            insert(feeds).values(
+                id=feed_id,
+                organisation_id=organisation_id,
+                connection_id=connection_id,
+                resource=resource,
+                cadence_seconds=int(cadence.total_seconds()),
+                phase_seconds=int(phase_of(feed_id, cadence).total_seconds()),
+                due_at=tx.now,
+            )
+        )
+
+
+def lose_access(tx: Transaction, link: Link) -> None:
+    """The provider no longer lists this organisation under its grant: stop this connection only.
+
+    Nothing happens when somebody reconnected it since the link was read.
+    """
+    tx.execute(
+        update(connections)
+        .where(
+            connections.c.id == link.id,
+            connections.c.state == "connected",
+            connections.c.state_since == link.state_since,
+            connections.c.grant_id == link.grant_id,
+        )
+        .values(state="access removed", state_since=tx.now)
+    )
+
+
+def slug_of(name: str) -> str:
+    """Lower-case words joined by hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60]

@@ -1,0 +1,131 @@
+"""Presses: somebody's *Sync now*, on record before anything is sent, answered by a run that reads later."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, select, update
+
+from store import runs
+from store.database import Transaction
+from store.models import feeds
+from store.models import presses as press_rows
+from store.models import runs as run_rows
+from store.runs import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """The receipt of a *Sync now*: done when the feed has served its generation."""
+
+    id: str
+    feed_id: str
+    resource: str
+    generation: int
+    waits_until: datetime | None = None
+    reason: str | None = None
+    messages: tuple[Message, ...] = ()
+
+
+def press(
+    tx: Transaction,
+    feed_id: str,
+    *,
+    by: str,
+    idempotency_key: str | None = None,
+    full: bool = False,
+) -> Press:
+    """Ask for a run whose first read comes after now; joins the run that waits, or opens one.
+
+    Idempotent by `idempotency_key`. With `full` the whole list is read and compared as well, as soon as what
+    changed has been read.
+    """
+    if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key)):
+        return known
+    waiting = None
+    while waiting is None:
+        # Whoever changes the open run between our look and our update makes the update miss: look again.
+        waiting = _join_open_run(tx, feed_id, by) or runs.open_run(
+            tx, feed_id, cause="press", lane="now", full=False, by=by
+        )
+    # Only one gets past the open run's row at a time: the same press may have come through before us.
+    if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key)):
+        return known
+    values: dict[str, Any] = {"asked": feeds.c.asked + 1}
+    if full:
+        values |= {"full_due_at": tx.now, "full_asked_at": tx.now, "full_asked_by": by}
+    generation = tx.execute(
+        update(feeds).where(feeds.c.id == feed_id).values(**values).returning(feeds.c.asked)
+    ).scalar_one()
+    press_id = str(uuid.uuid4())
+    tx.execute(
+        press_rows.insert().values(
+            id=press_id,
+            organisation_id=waiting["organisation_id"],
+            feed_id=feed_id,
+            generation=generation,
+            pressed_by=by,
+            pressed_at=tx.now,
+            full=full,
+            idempotency_key=idempotency_key,
+        )
+    )
+    messages = (runs.message_of(waiting),) if waiting["state"] == "queued" else ()
+    return Press(
+        press_id,
+        feed_id,
+        waiting["resource"],
+        generation,
+        waiting["not_before"],
+        waiting["reason"],
+        messages,
+    )
+
+
+def _press_by_key(tx: Transaction, feed_id: str, key: str) -> Press | None:
+    open_run = and_(run_rows.c.feed_id == press_rows.c.feed_id, run_rows.c.ended_at.is_(None))
+    row = tx.execute(
+        select(
+            press_rows.c.id,
+            press_rows.c.generation,
+            feeds.c.resource,
+            run_rows.c.not_before,
+            run_rows.c.reason,
+        )
+        .join(feeds, feeds.c.id == press_rows.c.feed_id)
+        .outerjoin(run_rows, open_run)
+        .where(press_rows.c.feed_id == feed_id, press_rows.c.idempotency_key == key)
+    ).first()
+    return Press(row.id, feed_id, row.resource, row.generation, row.not_before, row.reason) if row else None
+
+
+def _join_open_run(tx: Transaction, feed_id: str, by: str) -> Any:
+    """Raise the open run to a press; None when there is none, or it changed under our hands."""
+    open_run = tx.execute(
+        select(run_rows).where(run_rows.c.feed_id == feed_id, run_rows.c.ended_at.is_(None))
+    ).first()
+    if open_run is None:
+        return None
+    values: dict[str, Any] = {"lane": "now"}
+    woken = open_run.state == "snoozed" and (
+        open_run.reason in runs.OUR_REASONS or (open_run.not_before and open_run.not_before <= tx.now)
+    )
+    if woken:
+        values |= {"state": "queued", "not_before": None, "reason": None}
+    if woken or open_run.state == "queued":
+        values |= {"cause": "press", "asked_by": by, "published_at": tx.now}
+    return (
+        tx.execute(
+            update(run_rows)
+            .where(
+                run_rows.c.id == open_run.id,
+                run_rows.c.state == open_run.state,
+                run_rows.c.slice == open_run.slice,
+            )
+            .values(**values)
+            .returning(run_rows)
+        )
+        .mappings()
+        .first()
+    )
