@@ -1,0 +1,102 @@
+"""What is known about one list of a provider, as data, and the columns taken from its records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Literal
+
+from config.shapes import Column, ColumnKind, Shape
+
+Paging = Literal["seek", "backward", "whole"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A typed column and where in the record its value stands: `Contact.ContactID` looks inside `Contact`."""
+
+    name: str
+    path: tuple[str, ...]
+    kind: ColumnKind
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A record is archived while this field has one of these values: out of the pickers, not of the store."""
+
+    field: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One list: where it is, how it is read, and what its records hold."""
+
+    resource: str
+    path: str
+    root: str
+    """The key of the answer that holds the records."""
+    id: str
+    scope: str
+    """The scope that opens it; the same name with `.read` is enough for reading."""
+    paging: Paging
+    fields: tuple[Field, ...]
+    modified: str | None = "UpdatedDateUTC"
+    """The field that says when a record was last modified, at its top level; None when there is none."""
+    params: Mapping[str, str] = dataclass_field(default_factory=dict)
+    """Query parameters besides `page` and `pageSize`."""
+    page_size: int = 1000
+    asks_page_size: bool = True
+    """The list takes a `pageSize`; otherwise its pages have this one length."""
+    archived: Archived | None = None
+    reference: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """How the store keeps these records."""
+        return Shape(
+            resource=self.resource,
+            table=self.resource.replace(".", "_"),
+            columns=tuple(Column(field.name, field.kind) for field in self.fields),
+            timed=self.modified is not None,
+            whole=self.paging != "seek",
+            reference=self.reference,
+        )
+
+
+def text(name: str, path: str) -> Field:
+    """A column of text; numbers are taken by their digits."""
+    return _field(name, path, "text")
+
+
+def integer(name: str, path: str) -> Field:
+    """A column of whole numbers."""
+    return _field(name, path, "integer")
+
+
+def numeric(name: str, path: str) -> Field:
+    """A column of exact decimals."""
+    return _field(name, path, "numeric")
+
+
+def boolean(name: str, path: str) -> Field:
+    """A column of yes and no."""
+    return _field(name, path, "boolean")
+
+
+def timestamp(name: str, path: str) -> Field:
+    """A column of moments, in UTC."""
+    return _field(name, path, "timestamp")
+
+
+def date(name: str, path: str) -> Field:
+    """A column of calendar dates."""
+    return _field(name, path, "date")
+
+
+def archived(field: str, *values: str) -> Archived:
+    """The rule that marks a record archived."""
+    return Archived(field, frozenset(values))
+
+
+def _field(name: str, path: str, kind: ColumnKind) -> Field:
+    return Field(name, tuple(path.split(".")), kind)

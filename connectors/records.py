@@ -1,0 +1,148 @@
+"""One element of a provider's list becomes a record, or is set aside with a sentence."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from config.shapes import ID_LIMIT, NUMERIC_DIGITS, TEXT_LIMIT, ColumnKind
+from connectors.dates import read_date, read_time
+from connectors.endpoints import Endpoint
+from connectors.exact import Element, NotStorableError, Number, content_hash
+from connectors.pages import Record, Reject
+
+
+def read_record(endpoint: Endpoint, element: Element) -> Record | Reject:
+    """The record as the store keeps it.
+
+    It is tolerant: an odd value leaves its column empty, an unknown word is kept as it is. Only what has no
+    place in a database, or no identity, or no readable version, is a Reject.
+    """
+    content = element.value if isinstance(element.value, dict) else {}
+    identity = content.get(endpoint.id)
+    try:
+        _check_text(element)
+        content_digest = content_hash(element.value)
+        record_id = _check_identity(endpoint, identity)
+        modified_at = _modified_at(endpoint, content)
+    except NotStorableError as error:
+        return _reject(element, identity, str(error))
+    return Record(
+        id=record_id,
+        modified_at=modified_at,
+        archived=_is_archived(endpoint, content),
+        raw=element.raw,
+        hash=content_digest,
+        columns={field.name: _READERS[field.kind](_inside(content, field.path)) for field in endpoint.fields},
+    )
+
+
+def newest_of_each(records: Iterable[Record]) -> tuple[Record, ...]:
+    """One record for each id, the newest, and of equally new ones the last."""
+    kept: dict[str, Record] = {}
+    for record in records:
+        known = kept.get(record.id)
+        if known is None or not _is_newer(known, record):
+            kept[record.id] = record
+    return tuple(kept.values())
+
+
+def _is_newer(record: Record, other: Record) -> bool:
+    if record.modified_at is None or other.modified_at is None:
+        return False
+    return record.modified_at > other.modified_at
+
+
+def _check_text(element: Element) -> None:
+    if element.problem:
+        raise NotStorableError(element.problem)
+
+
+def _check_identity(endpoint: Endpoint, identity: Any) -> str:
+    if not isinstance(identity, str) or not identity.strip():
+        raise NotStorableError(f"it has no {endpoint.id}")
+    if len(identity) > ID_LIMIT:
+        raise NotStorableError(f"its {endpoint.id} is longer than {ID_LIMIT} characters")
+    return identity
+
+
+def _modified_at(endpoint: Endpoint, content: dict[str, Any]) -> datetime | None:
+    # At the record's top level only: in a nested object the same name may hold local time labelled UTC.
+    if endpoint.modified is None:
+        return None
+    written = content.get(endpoint.modified)
+    moment = read_time(written) if isinstance(written, str) else None
+    if moment is None:
+        raise NotStorableError(f"its {endpoint.modified} cannot be read as a time")
+    return moment
+
+
+def _is_archived(endpoint: Endpoint, content: dict[str, Any]) -> bool:
+    rule = endpoint.archived
+    if rule is None:
+        return False
+    word = content.get(rule.field)
+    return isinstance(word, str) and word.upper() in rule.values
+
+
+def _inside(content: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _text(content: Any) -> str | None:
+    if isinstance(content, Number):
+        return content.text
+    return content if isinstance(content, str) and len(content) <= TEXT_LIMIT else None
+
+
+def _boolean(content: Any) -> bool | None:
+    return content if isinstance(content, bool) else None
+
+
+def _numeric(content: Any) -> str | None:
+    return content.text if isinstance(content, Number) and _PLAIN.fullmatch(content.text) else None
+
+
+def _integer(content: Any) -> int | None:
+    if not isinstance(content, Number) or not _WHOLE.fullmatch(content.text):
+        return None
+    whole = int(content.text)
+    return whole if -(2**63) <= whole < 2**63 else None
+
+
+def _timestamp(content: Any) -> str | None:
+    moment = read_time(content) if isinstance(content, str) else None
+    return moment.isoformat() if moment else None
+
+
+def _date(content: Any) -> str | None:
+    day = read_date(content) if isinstance(content, str) else None
+    return day.isoformat() if day else None
+
+
+# No exponent, and within NUMERIC_DIGITS together.
+_PLAIN = re.compile(rf"-?\d{{1,{NUMERIC_DIGITS // 2}}}(?:\.\d{{1,{NUMERIC_DIGITS // 2}}})?", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
+
+_READERS: dict[ColumnKind, Callable[[Any], Any]] = {
+    "text": _text,
+    "boolean": _boolean,
+    "numeric": _numeric,
+    "integer": _integer,
+    "timestamp": _timestamp,
+    "date": _date,
+}
+
+
+def _reject(element: Element, identity: Any, why: str) -> Reject:
+    return Reject(
+        id=_writable(identity)[:ID_LIMIT] if isinstance(identity, str) else None,
+        raw=_writable(element.raw),
+        sentence=f"This record cannot be kept: {why}. The others on its page are not affected.",
+    )
+
+
+def _writable(text: str) -> str:
+    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
