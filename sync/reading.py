@@ -1,0 +1,72 @@
+"""One claim's calls to the provider: a valid token, a lease that lasts, one page at a time."""
+
+import time
+from datetime import timedelta
+
+from config.limits import CallClass
+from connectors.errors import TokenExpiredError
+from connectors.http import Access
+from connectors.pages import Cursor, Page
+from limiter.limiter import Account
+from store import organisations, runs
+from store.grants import StoredGrant
+from store.runs import Claim, Tally
+from sync.services import Services
+
+
+class Reader:
+    """Reads pages for one claim and knows when its slice is used up."""
+
+    def __init__(self, services: Services, claim: Claim) -> None:
+        self._services = services
+        self._claim = claim
+        self._began = self._renewed_at = time.monotonic()
+        self._read_for = timedelta(0)
+        self._grant: StoredGrant | None = None
+        with services.database.reading() as tx:
+            self._link = organisations.link(tx, claim.connection_id)
+        self._account = Account(self._link.provider, self._link.id, self._link.day_limit)
+
+    def read(self, cursor: Cursor, call_class: CallClass) -> Page:
+        """The next page; an expired token is refreshed once and the call repeated once."""
+        began = time.monotonic()
+        tokens = self._services.tokens
+        self._grant = self._grant or tokens.valid(self._link.grant_id)
+        try:
+            page = self._read(cursor, call_class, self._grant)
+        except TokenExpiredError:
+            self._grant = tokens.renewed(self._grant)
+            page = self._read(cursor, call_class, self._grant)
+        self._read_for = timedelta(seconds=time.monotonic() - began)
+        return page
+
+    def _read(self, cursor: Cursor, call_class: CallClass, grant: StoredGrant) -> Page:
+        access = Access(self._account, grant.access_token, self._link.tenant_id)
+        return self._services.xero.read(self._claim.resource, cursor, access, call_class, self._keep_lease)
+
+    def _keep_lease(self) -> None:
+        """Before each attempt: a call may take its whole deadline, so the lease must outlast it.
+
+        Raises LeaseLostError when the run went on without us.
+        """
+        lease = self._claim.lease.total_seconds()
+        if time.monotonic() - self._renewed_at > lease / 5:
+            with self._services.database.transaction() as tx:
+                runs.renew(tx, self._claim)
+            self.renewed()
+
+    def renewed(self) -> None:
+        """The lease was renewed just now."""
+        self._renewed_at = time.monotonic()
+
+    def used_up(self) -> bool:
+        """Whether others should have their turn before the next page."""
+        pace = self._services.pace
+        length = pace.press_slice if self._claim.is_press else pace.slice
+        return time.monotonic() - self._began > length.total_seconds()
+
+    def tally(self, page: Page) -> Tally:
+        """What this page cost, for the run's row."""
+        return Tally(
+            pages=1, calls=page.calls, bytes=page.bytes, waited_ms=int(self._read_for.total_seconds() * 1000)
+        )

@@ -1,0 +1,184 @@
+"""One slice of a run: read pages, store each with the cursor that follows it, say what became of it."""
+
+import hashlib
+from typing import Any
+
+from config.cadence import COMPARISON_AT_THE_LATEST
+from config.limits import CallClass
+from connectors import errors
+from connectors.pages import Cursor, Page
+from store import events, feeds, records, rejects, runs, vanished
+from store.runs import Claim
+from sync import stops
+from sync.reading import Reader
+from sync.services import Services
+from sync.stops import Outcome
+
+UNPROVEN_SENTENCE = (
+    "The provider announced more records than it sent, so nothing could be said of what was not seen; "
+    "what it sent is stored, and the list is compared again by itself."
+)
+
+
+def run_slice(services: Services, claim: Claim) -> Outcome:
+    """Read pages of one feed until it is up to date or the slice is used up.
+
+    Each page is stored together with the cursor that follows it, so a run that stops anywhere
+    goes on from there. Raises LeaseLostError when somebody else goes on with this run: then
+    nothing of ours was written.
+    """
+    if outcome := _make_way(services, claim):
+        return outcome
+    reader = Reader(services, claim)
+    call_class = _call_class(services, claim)
+    cursor, fresh = _start(services, claim)
+    try:
+        while True:
+            page = reader.read(cursor, call_class)
+            outcome = _store(services, claim, reader, page, fresh=fresh)
+            if outcome:
+                return outcome
+            cursor, fresh = page.cursor, False
+    except errors.RateLimitedError as error:
+        return stops.wait(services, claim, error, spare=call_class is CallClass.SPARE)
+    except errors.ConnectorError as error:
+        return stops.stop(services, claim, error)
+
+
+def _make_way(services: Services, claim: Claim) -> Outcome | None:
+    """A comparison that cannot go on must not keep others waiting either: it gives way before it reads."""
+    if not _is_comparison(services, claim):
+        return None
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim)
+        return _give_way(tx, services, claim)
+
+
+def _start(services: Services, claim: Claim) -> tuple[Cursor, bool]:
+    """Where to read on, and whether that is the beginning of a full read."""
+    xero = services.xero
+    if not claim.full:
+        resumes = claim.pages > 0 and claim.cursor is not None
+        return (claim.cursor if resumes else xero.begin(claim.resource, claim.newest_at)) or {}, False
+    can_resume = claim.pages > 0 or not services.shape(claim.resource).whole
+    if claim.full_cursor is not None and can_resume:
+        return claim.full_cursor, False
+    return xero.begin(claim.resource, None), True
+
+
+def _call_class(services: Services, claim: Claim) -> CallClass:
+    if claim.is_press:
+        return CallClass.PRESS
+    if _is_comparison(services, claim) and claim.last_full_read_at is not None:
+        age = claim.claimed_at - claim.last_full_read_at
+        return CallClass.SPARE if age < COMPARISON_AT_THE_LATEST else CallClass.SCHEDULED
+    return CallClass.SCHEDULED
+
+
+def _store(services: Services, claim: Claim, reader: Reader, page: Page, *, fresh: bool) -> Outcome | None:
+    """The page, its cursor, the run's progress, and the events, in one transaction; None: read on."""
+    shape = services.shape(claim.resource)
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim, reader.tally(page))
+        reader.renewed()
+        changes = records.upsert(
+            tx,
+            shape,
+            page.records,
+            organisation_id=claim.organisation_id,
+            connection_id=claim.connection_id,
+            fence=claim.fence,
+        )
+        if fresh:
+            vanished.begin(tx, claim.feed_id, claim.first_read_at)
+        ids = dict(changes.ids)
+        counts = changes.counts()
+        if page.rejects:
+            counts["rejected"] = rejects.keep(
+                tx,
+                page.rejects,
+                feed_id=claim.feed_id,
+                organisation_id=claim.organisation_id,
+                run_id=claim.run_id,
+            )
+        rejects.accept(tx, claim.feed_id, [record.id for record in page.records])
+        _remember_seen(tx, claim, page)
+        verdict = None
+        if page.last and claim.full and page.flaw is None:
+            verdict = _conclude(tx, services, claim)
+            ids["gone"] = list(verdict.gone)
+            counts["gone"] = len(ids["gone"])
+        runs.count(tx, claim, counts)
+        outcome = _go_on(tx, services, claim, reader, page)
+        if verdict and not verdict.proven:
+            feeds.warn(tx, claim.feed_id, code="unproven", sentence=UNPROVEN_SENTENCE)
+        newest_event = events.append(
+            tx,
+            organisation_id=claim.organisation_id,
+            feed_id=claim.feed_id,
+            resource=claim.resource,
+            run_id=claim.run_id,
+            changes=ids,
+        )
+    return outcome and Outcome(outcome.state, outcome.reason, outcome.messages, newest_event)
+
+
+def _remember_seen(tx: Any, claim: Claim, page: Page) -> None:
+    """Every read of the feed shows what is there, also to a full read that is under way."""
+    rejected = [reject.id or f"(no id) {_digest(reject.raw)}" for reject in page.rejects]
+    vanished.saw(tx, claim.feed_id, [record.id for record in page.records] + rejected)
+    if claim.full and page.announced is not None:
+        vanished.announce(tx, claim.feed_id, page.announced)
+
+
+def _digest(text: str) -> str:
+    """Tells records without an id apart, so that they count among those announced."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _conclude(tx: Any, services: Services, claim: Claim) -> vanished.Verdict:
+    """The whole list was read: what is gone now, and when the next comparison is due."""
+    shape = services.shape(claim.resource)
+    verdict = vanished.conclude(
+        tx,
+        shape,
+        feed_id=claim.feed_id,
+        organisation_id=claim.organisation_id,
+        connection_id=claim.connection_id,
+        run_id=claim.run_id,
+    )
+    feeds.plan_comparison(tx, claim.feed_id, whole=shape.whole, proven=verdict.proven)
+    return verdict
+
+
+def _go_on(tx: Any, services: Services, claim: Claim, reader: Reader, page: Page) -> Outcome | None:
+    """Decide what follows this page, in its own transaction."""
+    if page.flaw:
+        return stops.flawed(tx, claim, page.flaw)
+    whole = services.shape(claim.resource).whole
+    # A full read is complete up to a time only at its end; a list without changed-since never.
+    known = services.xero.newest(page.cursor) if not whole and (page.last or not claim.full) else None
+    cursor = None if page.last else page.cursor
+    feeds.advance(tx, claim.feed_id, full=claim.full, cursor=cursor, newest_at=known)
+    if page.last:
+        ending = runs.end(tx, claim)
+        return Outcome("done", messages=(ending.follow_up,) if ending.follow_up else ())
+    if outcome := _give_way(tx, services, claim):
+        return outcome
+    if reader.used_up():
+        rest = runs.release(tx, claim)
+        return Outcome("continues", messages=(rest,) if rest else ())
+    return None
+
+
+def _give_way(tx: Any, services: Services, claim: Claim) -> Outcome | None:
+    """End a comparison for a changed-since read that is due or pressed for; its cursor stays."""
+    if not (_is_comparison(services, claim) and runs.must_yield(tx, claim)):
+        return None
+    ending = runs.yield_(tx, claim)
+    return Outcome("yielded", messages=(ending.follow_up,) if ending.follow_up else ())
+
+
+def _is_comparison(services: Services, claim: Claim) -> bool:
+    """A full read of what changed-since reads keep up to date anyway; a first import is none."""
+    return claim.full and claim.newest_at is not None and not services.shape(claim.resource).whole
