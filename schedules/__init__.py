@@ -1,0 +1,1 @@
+"""When: each tick of beat keeps the belt full of what is due."""

@@ -1,0 +1,92 @@
+"""One tick: bring back what was lost, wake what may go on, and put what is due on the belt."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from celery import Celery
+
+from limiter.client import LimiterUnavailableError
+from store import dispatch, duties, feeds, markers, runs
+from store.database import Transaction
+from store.runs import Message
+from sync.services import Services
+from tasks import enqueue
+
+# The belt holds about this long of work, and never less than this many messages: enough that no worker
+# waits for a tick, little enough that an hour's backlog stays in SQL, where it can be put in order.
+BELT_SECONDS = 2.0
+SHORTEST_BELT = 16
+MOST_AT_ONCE = 2000
+PROVIDER = "xero"
+
+
+class Ticker:
+    """Keeps the belt full. Safe to run several times over: each takes its turn."""
+
+    def __init__(self, app: Celery, wanted_duties: Mapping[str, timedelta]) -> None:
+        self._app = app
+        self._services: Services = app.services
+        self._duties = wanted_duties
+        self._sent = 0
+        self._length = 0
+        self._rate = 0.0
+
+    def make_duties_known(self) -> None:
+        """Bring the rows of duties up to what this version of the program wants."""
+        with self._services.database.transaction() as tx:
+            duties.keep(tx, self._duties)
+
+    def tick(self) -> dict[str, int]:
+        """Do what is due now; tells what was sent, empty when there was nothing to do."""
+        services = self._services
+        try:
+            epoch = services.epoch.begin()
+            lengths = services.belt.lengths(["now", "sync"])
+            room = self._room(lengths["sync"])
+            outage = services.limiter.outage(PROVIDER)
+        except LimiterUnavailableError:
+            # Without Redis nothing can be sent; what is lost or waiting is put in order all the same.
+            with services.database.transaction() as tx:
+                dispatch.recover(tx)
+            raise
+        with services.database.transaction() as tx:
+            if not markers.begin_turn(tx):
+                return {}
+            if markers.replace(tx, "epoch", epoch):
+                dispatch.forget_messages(tx)
+            recovered = dispatch.recover(tx)
+            if not outage:
+                # Over: all go on. Not over, but time to look: one does.
+                recovered += dispatch.wake(tx, "provider unavailable", None if outage is None else 1)
+            # A message taken for lost may only be waiting: without workers the queue must not fill up.
+            pressed = dispatch.unpublished(tx, "now", max(0, MOST_AT_ONCE - lengths["now"]))
+            # Neither those that go on nor those that begin may keep the others off the belt.
+            again = dispatch.unpublished(tx, "sync", (room + 1) // 2)
+            opened = self._open_due(tx, room - len(again))
+            again += dispatch.unpublished(tx, "sync", room - len(again) - len(opened))
+            due_duties = duties.take_due(tx)
+        belt = [message for message in (*again, *opened) if message.lane == "sync"]
+        asked_for = [message for message in opened if message.lane != "sync"]
+        sent = enqueue.publish(self._app, [*pressed, *asked_for])
+        self._sent = enqueue.publish(self._app, belt)
+        enqueue.send_duties(self._app, due_duties)
+        services.pulse.beat("beat")
+        told = {"recovered": recovered, "sent": sent + self._sent, "duties": len(due_duties)}
+        return told if any(told.values()) else {}
+
+    def _open_due(self, tx: Transaction, room: int) -> list[Message]:
+        if room <= 0:
+            return []
+        opened = [
+            runs.open_due(tx, feed.id, full=feed.full, asked_by=feed.full_asked_by if feed.full else None)
+            for feed in feeds.due(tx, room)
+        ]
+        return [message for message in opened if message]
+
+    def _room(self, length: int) -> int:
+        """How many messages the belt can take: what the workers took since the last tick tells its length."""
+        taken = max(0, self._length + self._sent - length)
+        self._rate = max(taken, self._rate * 0.8)
+        self._length = length
+        target = max(SHORTEST_BELT, int(self._rate * BELT_SECONDS))
+        return min(MOST_AT_ONCE, max(0, target - length))

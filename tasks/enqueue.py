@@ -1,0 +1,168 @@
+"""The one door to the queue: presses become rows first, then messages.
+
+Whoever sends says by which app: its broker is ours, and `app.services` are this process's.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from limiter.client import LimiterUnavailableError
+from store import dispatch, duties, organisations, presses
+from store.database import DatabaseUnavailableError
+from store.presses import Press
+from store.runs import Message
+from sync.services import Services
+
+log = structlog.get_logger()
+BATCH = 500
+# As long as what the database keeps of who pressed, and by which key.
+LONGEST = 255
+# The broker is away or refuses, all connections to it are in use, or a batch broke off half-way.
+NOT_SENT = (LimiterUnavailableError, KombuError, OSError)
+
+
+class SyncRefusedError(Exception):
+    """A press cannot be taken; the sentence says why and what to do."""
+
+
+def press(
+    app: Celery,
+    organisation: str,
+    resource: str,
+    *,
+    by: str,
+    full: bool = False,
+    idempotency_key: str | None = None,
+) -> Press:
+    """*Sync now* for one feed: on record before anything is sent, so that nothing can lose it.
+
+    Joins the run that waits, or makes sure that one follows the run that reads already.
+    Raises SyncRefusedError for an unknown organisation or resource, and for what is no name at all.
+    """
+    _check(organisation=organisation, resource=resource, by=by, idempotency_key=idempotency_key)
+    receipt = _record(app.services, organisation, resource, by=by, full=full, idempotency_key=idempotency_key)
+    publish(app, receipt.messages)
+    return receipt
+
+
+def press_all(app: Celery, organisation: str, *, by: str, idempotency_key: str | None = None) -> list[Press]:
+    """*Sync now* for every feed that the provider offers an organisation, reference data first.
+
+    Each feed's press is recorded by itself, under the same key; then all are sent at once. What was recorded
+    before the database went away stays, and is sent.
+    """
+    _check(organisation=organisation, by=by, idempotency_key=idempotency_key)
+    services = app.services
+    try:
+        with services.database.reading() as tx:
+            resources = organisations.resources(tx, organisations.find(tx, organisation))
+    except organisations.UnknownOrganisationError as error:
+        raise SyncRefusedError(str(error)) from error
+    receipts: list[Press] = []
+    try:
+        for resource in resources:
+            receipt = _record(services, organisation, resource, by=by, idempotency_key=idempotency_key)
+            receipts.append(receipt)
+    finally:
+        publish(app, [message for receipt in receipts for message in receipt.messages])
+    return receipts
+
+
+def _check(*, idempotency_key: str | None, **given: str) -> None:
+    """Refuse what no database of ours can look up or keep, whatever the types of the caller promise."""
+    if idempotency_key is not None:
+        given["idempotency_key"] = idempotency_key
+    for name, value in given.items():
+        what = name.replace("_", " ")
+        if not isinstance(value, str):
+            raise SyncRefusedError(f"The {what} must be text, not {type(value).__name__}.")
+        if not 1 <= len(value) <= LONGEST:
+            raise SyncRefusedError(
+                f"The {what} must have 1 to {LONGEST} characters; this one has {len(value)}."
+            )
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise SyncRefusedError(f"The {what} has a character in it that no text may have: {value!r}.")
+
+
+def _record(
+    services: Services,
+    organisation: str,
+    resource: str,
+    *,
+    by: str,
+    full: bool = False,
+    idempotency_key: str | None = None,
+) -> Press:
+    try:
+        with services.database.transaction() as tx:
+            feed_id = organisations.feed_of(tx, organisations.find(tx, organisation), resource)
+            return presses.press(tx, feed_id, by=by, full=full, idempotency_key=idempotency_key)
+    except (organisations.UnknownOrganisationError, organisations.UnknownResourceError) as error:
+        raise SyncRefusedError(str(error)) from error
+
+
+def publish(app: Celery, messages: Sequence[Message]) -> int:
+    """Send messages to their queues; what cannot be sent now, beat sends when the queue is back.
+
+    Returns how many were sent. While a feed's message waits on a queue, no second one is sent.
+    """
+    services = app.services
+    taken: list[Message] = []
+    try:
+        for message in messages:
+            if services.queueing_lock.take(message.lane, message.run_id):
+                taken.append(message)  # noqa: PERF401 - what was taken counts when the next one fails
+        if taken:
+            _send(app, taken)
+    except NOT_SENT as error:
+        log.warning("queue_unavailable", messages=len(messages), why=type(error).__name__)
+        _take_back(services, messages, taken)
+        return 0
+    return len(taken)
+
+
+def send_duties(app: Celery, names: Sequence[str]) -> None:
+    """Send upkeep duties to their queue; what cannot be sent now stays due."""
+    for name in names:
+        try:
+            # Without `ignore_result` Celery would listen for an answer first: for 20 s when Redis is away.
+            with _producer(app) as producer:
+                app.send_task(name, producer=producer, retry=False, ignore_result=True)
+        except NOT_SENT as error:
+            log.warning("queue_unavailable", duty=name, why=type(error).__name__)
+            with app.services.database.transaction() as tx:
+                duties.owe(tx, name)
+
+
+def _send(app: Celery, messages: Iterable[Message]) -> None:
+    task = app.tasks["sync.slice"]
+    with _producer(app) as producer, producer.batch(BATCH):
+        for message in messages:
+            task.apply_async(
+                (message.run_id, message.slice), queue=message.lane, producer=producer, retry=False
+            )
+
+
+@contextlib.contextmanager
+def _producer(app: Celery) -> Iterator[Any]:
+    """Celery's own pool of producers would wait for ever when all connections are in use."""
+    with app.pool.acquire(block=True, timeout=1) as connection:
+        yield app.amqp.Producer(connection)
+
+
+def _take_back(services: Services, messages: Sequence[Message], locked: Sequence[Message]) -> None:
+    """As if nobody had tried: beat may send them at its next tick. One that did get through does no harm."""
+    with contextlib.suppress(LimiterUnavailableError):  # then the locks run out by themselves
+        for message in locked:
+            services.queueing_lock.free([message.lane], message.run_id)
+    try:
+        with services.database.transaction() as tx:
+            dispatch.mark_published(tx, [message.run_id for message in messages], None)
+    except DatabaseUnavailableError as error:
+        # Beat takes them for lost after a while.
+        log.warning("database_unavailable", messages=len(messages), why=str(error))

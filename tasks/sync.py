@@ -1,0 +1,47 @@
+"""The tasks that sync: one slice of a run, and the presses that ask for runs."""
+
+from typing import Any
+
+from celery import shared_task
+
+from store.presses import Press
+from tasks import enqueue
+from tasks.base import SyncTask
+
+
+@shared_task(bind=True, base=SyncTask, name="sync.slice")
+def sync_slice(self: SyncTask, run_id: str, slice_number: int) -> None:
+    """Work through one slice of a run, if it is still ours to take."""
+    if claim := self.claim(run_id, slice_number):
+        self.work(claim)
+
+
+@shared_task(bind=True, base=SyncTask, name="sync.now", ignore_result=False)
+def sync_now(self: SyncTask, organisation: str, resource: str, by: str = "task") -> dict[str, Any]:
+    """Bring one feed up to date, ahead of all scheduled work; answers with the receipt."""
+    return receipt(enqueue.press(self.app, organisation, resource, by=by, idempotency_key=self.key))
+
+
+@shared_task(bind=True, base=SyncTask, name="sync.all", ignore_result=False)
+def sync_all(self: SyncTask, organisation: str, by: str = "task") -> list[dict[str, Any]]:
+    """Press every feed that the provider offers the organisation; a wait of one holds up no other."""
+    presses = enqueue.press_all(self.app, organisation, by=by, idempotency_key=self.key)
+    return [receipt(press) for press in presses]
+
+
+@shared_task(bind=True, base=SyncTask, name="sync.full", ignore_result=False)
+def sync_full(self: SyncTask, organisation: str, resource: str, by: str = "task") -> dict[str, Any]:
+    """Read one feed's whole list and compare it with the store; the old data stays usable meanwhile."""
+    return receipt(
+        enqueue.press(self.app, organisation, resource, by=by, full=True, idempotency_key=self.key)
+    )
+
+
+def receipt(press: Press) -> dict[str, Any]:
+    """A press as JSON: its id, its generation, and what it waits for, if anything."""
+    return {
+        "press": press.id,
+        "generation": press.generation,
+        "waits_until": press.waits_until.isoformat() if press.waits_until else None,
+        "reason": press.reason,
+    }
