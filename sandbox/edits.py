@@ -1,0 +1,226 @@
+"""What people do in Xero meanwhile: change, add, archive, void, remove, and change without a trace."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from sandbox.clock import Clock
+from sandbox.dataset import Dataset, stamped
+from sandbox.endpoints import BY_RESOURCE, Endpoint
+from sandbox.generators.values import DAY_MS, date_string
+from sandbox.records import Record, RecordList
+from sandbox.rendering import LONE_SURROGATE
+from sandbox.where import value_at
+
+Action = Literal["edit", "add", "archive", "restore", "remove", "silent", "void"]
+ACTIONS: tuple[Action, ...] = ("edit", "add", "archive", "restore", "remove", "silent", "void")
+POISONS = {"nul": "\x00", "surrogate": LONE_SURROGATE}
+
+# The text that an edit changes, where there is one; and the statuses that actions lead to.
+_EDITED = {
+    "xero.organisations": "LegalName",
+    "xero.tax_rates": "Name",
+    "xero.contacts": "Name",
+    "xero.invoices": "Reference",
+    "xero.quotes": "Title",
+    "xero.manual_journals": "Narration",
+}
+_STATUS = {"xero.contacts": "ContactStatus", "xero.organisations": "OrganisationStatus"}
+_TARGETS = {
+    "archive": {
+        "xero.contacts": "ARCHIVED",
+        "xero.tax_rates": "ARCHIVED",
+        "xero.manual_journals": "ARCHIVED",
+    },
+    "restore": {"xero.contacts": "ACTIVE", "xero.tax_rates": "ACTIVE", "xero.manual_journals": "POSTED"},
+    "void": {
+        "xero.invoices": "VOIDED",
+        "xero.manual_journals": "VOIDED",
+        "xero.linked_transactions": "VOIDED",
+        "xero.quotes": "DELETED",
+        "xero.tax_rates": "DELETED",
+    },
+}
+
+
+class EditError(Exception):
+    """The edit makes no sense; the text says why."""
+
+
+@dataclass
+class Edit:
+    """What is to be changed, and on which records."""
+
+    tenant: str
+    resource: str
+    action: Action = "edit"
+    count: int = 1
+    ids: list[str] | None = None
+    which: Literal["first", "random", "read"] = "random"
+    same_second: bool = False
+    visible_after: float = 0.0
+    fields: dict[str, Any] = field(default_factory=dict)
+    poison: str | None = None
+
+
+@dataclass
+class ArmedEdit:
+    """An edit to be done after some of a tenant's next list calls."""
+
+    edit: Edit
+    endpoint: str
+    skip: int = 0
+    every: int = 1
+    times: int = 1
+    seen: int = 0
+    done: int = 0
+    ids: list[str] = field(default_factory=list)
+    error: str | None = None
+
+    def is_due(self, endpoint: str, tenant: str) -> bool:
+        """Count a list call that was just answered; whether the edit comes after it."""
+        if endpoint != self.endpoint or tenant != self.edit.tenant or self.done >= self.times:
+            return False
+        self.seen += 1
+        return self.seen > self.skip and (self.seen - self.skip - 1) % self.every == 0
+
+
+class Edits:
+    """Does edits at once, or keeps them armed."""
+
+    def __init__(self, dataset: Dataset, clock: Clock) -> None:
+        self.dataset = dataset
+        self.clock = clock
+        self.armed: list[ArmedEdit] = []
+        self.source = random.Random(dataset.seed)
+
+    def do(self, edit: Edit) -> list[str]:
+        """Do an edit now and return the ids it changed; raises EditError when it cannot be done."""
+        endpoint = BY_RESOURCE[edit.resource]
+        records = self.dataset.list_of(edit.tenant, endpoint)
+        records.settle(self.clock.now())
+        if edit.action == "add":
+            states = [self.dataset.make(edit.tenant, endpoint, at) for at in self._stamps(edit, edit.count)]
+            states = [_changed(endpoint, state, _wished(edit), state.modified_ms) for state in states]
+            return self._show(records, states, edit)
+        chosen = self._chosen(records, edit)
+        if edit.action == "remove":
+            for record in chosen:
+                records.remove(record.id)
+            return [record.id for record in chosen]
+        stamps = self._stamps(edit, len(chosen))
+        states = [
+            _changed(
+                endpoint,
+                record,
+                _change(edit, record) | _wished(edit),
+                record.modified_ms if edit.action == "silent" or endpoint.stamp is None else at,
+            )
+            for record, at in zip(chosen, stamps, strict=True)
+        ]
+        return self._show(records, states, edit)
+
+    def after_list(self, endpoint: str, tenant: str) -> None:
+        """Do what is armed for this moment: a list call's rows are chosen, the next call not yet asked."""
+        for armed in self.armed:
+            if armed.is_due(endpoint, tenant):
+                armed.done += 1
+                try:
+                    armed.ids.extend(self.do(armed.edit))
+                except EditError as error:
+                    armed.error = str(error)
+
+    def _show(self, records: RecordList, states: list[Record], edit: Edit) -> list[str]:
+        for state in states:
+            if edit.visible_after > 0:
+                records.put_later(state, self.clock.now() + edit.visible_after)
+            else:
+                records.put(state)
+        return [state.id for state in states]
+
+    def _stamps(self, edit: Edit, count: int) -> list[int]:
+        """Now; or spread over what has passed of the second that is running. Never in the future."""
+        now = self.clock.now_ms()
+        if edit.same_second:
+            room = now % 1000 + 1
+            return [now - now % 1000 + place % room for place in range(count)]
+        return [now] * count
+
+    def _chosen(self, records: RecordList, edit: Edit) -> list[Record]:
+        if edit.ids is not None:
+            unknown = [wanted for wanted in edit.ids if wanted not in records.by_id]
+            if unknown:
+                raise EditError(f"{edit.resource} has no record {unknown[0]}.")
+            return [records.by_id[wanted] for wanted in edit.ids]
+        rows = [row for row in records.rows if _is_fit(edit, row)]
+        if edit.which == "random":
+            return self.source.sample(rows, min(edit.count, len(rows)))
+        if edit.which == "read":
+            rows = [row for row in rows if row.id in records.read]
+        return rows[: edit.count]
+
+
+def check(edit: Edit) -> None:
+    """Refuse an edit that no record of its list could undergo."""
+    if edit.action in _TARGETS and edit.resource not in _TARGETS[edit.action]:
+        raise EditError(f"{edit.resource} knows no {edit.action}.")
+
+
+def _is_fit(edit: Edit, record: Record) -> bool:
+    """Whether a record can undergo the action: no archived one is archived again."""
+    if edit.action in _TARGETS:
+        status = record.fields.get(_STATUS.get(edit.resource, "Status"))
+        target = _TARGETS[edit.action][edit.resource]
+        if edit.action == "restore":
+            return status == "ARCHIVED"
+        return status not in {target, "ARCHIVED"}
+    if edit.action == "silent" and edit.resource == "xero.invoices":
+        return record.fields["Type"] == "ACCPAY" and _is_partly_paid(record.fields)
+    return True
+
+
+def _is_partly_paid(fields: Mapping[str, Any]) -> bool:
+    return bool(fields["AmountPaid"] > 0 and fields["AmountDue"] > 0)
+
+
+def _change(edit: Edit, record: Record) -> dict[str, Any]:
+    if edit.action in _TARGETS:
+        return {_STATUS.get(edit.resource, "Status"): _TARGETS[edit.action][edit.resource]}
+    if edit.action == "silent":
+        return _silent(edit.resource, record.fields)
+    return _edited(edit.resource, record.fields)
+
+
+def _edited(resource: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A text one step further, so that the same record can be changed any number of times."""
+    if resource == "xero.linked_transactions":
+        return {"Status": "BILLED" if fields["Status"] != "BILLED" else "APPROVED"}
+    name = _EDITED[resource]
+    text, _, number = str(fields.get(name) or "").partition(" · rev ")
+    return {name: f"{text} · rev {int(number or 0) + 1}"}
+
+
+def _silent(resource: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What Xero changes without a new modified time: balances, the due date of a partly paid bill."""
+    if resource == "xero.contacts":
+        before = value_at(fields, "Balances.AccountsPayable.Outstanding") or Decimal("0.00")
+        owed = {"Outstanding": before + Decimal("12.30"), "Overdue": Decimal("0.00")}
+        nothing = {"Outstanding": Decimal("0.00"), "Overdue": Decimal("0.00")}
+        return {"Balances": {"AccountsReceivable": nothing, "AccountsPayable": owed}, "IsSupplier": True}
+    if resource == "xero.invoices":
+        due = value_at(fields, "DueDate") + 7 * DAY_MS
+        return {"DueDate": f"/Date({due}+0000)/", "DueDateString": date_string(due)}
+    return _edited(resource, fields)
+
+
+def _wished(edit: Edit) -> dict[str, Any]:
+    wished = dict(edit.fields)
+    if edit.poison is not None:
+        wished[_EDITED.get(edit.resource, "Status")] = f"poisoned {POISONS[edit.poison]} here"
+    return wished
+
+
+def _changed(endpoint: Endpoint, record: Record, changes: Mapping[str, Any], modified_ms: int) -> Record:
+    return Record(endpoint, stamped(endpoint, {**record.fields, **changes}, modified_ms), modified_ms)

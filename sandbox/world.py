@@ -1,0 +1,43 @@
+"""Everything this Xero knows and remembers, wired together."""
+
+from sandbox.calls import Calls
+from sandbox.clock import Clock
+from sandbox.dataset import Dataset, make_grants
+from sandbox.edits import Edits
+from sandbox.faults import Faults
+from sandbox.limits import Limits
+from sandbox.lists import Reading
+from sandbox.oauth import Identity
+
+
+class World:
+    """One Xero: its organisations, who may come in, what they have used up, and what goes wrong."""
+
+    def __init__(
+        self, *, seed: int, organisations: int, client_secret: str | None = None, latency: float = 0.0
+    ) -> None:
+        self.seed = seed
+        self.latency = latency
+        self.reading: Reading = "inclusive"
+        self.clock = Clock()
+        self.dataset = Dataset(seed, organisations)
+        self.identity = Identity(self.clock, seed, make_grants(self.dataset), client_secret)
+        self.limits = Limits(seed)
+        for organisation in self.dataset.organisations.values():
+            self.limits.open(organisation.tenant_id, organisation.day_limit)
+        self.faults = Faults()
+        self.edits = Edits(self.dataset, self.clock)
+        self.calls = Calls()
+        self.version = 0  # rises with everything a restart must not forget
+
+    def calm(self) -> None:
+        """No faults, no armed edits, the usual limits with nothing used up; data, clock and tokens stay."""
+        self.faults.armed.clear()
+        self.edits.armed.clear()
+        self.reading = "inclusive"
+        days = {each.tenant_id: each.day_limit for each in self.dataset.organisations.values()}
+        self.limits.calm(days)
+
+    def changed(self) -> None:
+        """Something happened that a state file should hold."""
+        self.version += 1
