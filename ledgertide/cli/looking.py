@@ -1,0 +1,191 @@
+"""Commands that only look: organisations, feeds, records, runs, events; and what vanished."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ledgertide.cli import session
+from ledgertide.output import say, show_json, show_table
+from store import events as event_feed
+from store import history, organisations, records, status, vanished
+from store.database import Scope, Transaction
+from store.organisations import Organisation
+from sync.services import SHAPES
+
+WHICH = typer.Argument(help="Its slug, its id, or its name when only one bears it.", show_default=False)
+RESOURCE = typer.Argument(help="Such as xero.contacts.", show_default=False)
+AS_JSON = typer.Option("--json", help="JSON, for programs.")
+
+Which = Annotated[str, WHICH]
+Resource = Annotated[str, RESOURCE]
+AsJson = Annotated[bool, AS_JSON]
+
+
+def register(app: typer.Typer) -> None:
+    """Make these commands known."""
+    app.command("organisations")(list_organisations)
+    app.command("feeds")(list_feeds)
+    app.command("records")(print_records)
+    app.command("runs")(list_runs)
+    app.command("events")(list_events)
+    app.command("vanished")(judge_vanished)
+
+
+def list_organisations(as_json: AsJson = False) -> None:
+    """List the organisations, their connections, and how many of their feeds are up to date."""
+    with session.database() as database, database.reading() as tx:
+        lines = status.all_lines(tx)
+        links = organisations.every_link(tx)
+        found = [_organisation(one, links, lines) for one in organisations.everyone(tx)]
+    if as_json:
+        show_json(found)
+    elif not found:
+        say("No organisation is connected yet. Connect one with `ledgertide connect xero`.")
+    else:
+        columns = ("slug", "name", "connections", "feeds", "up_to_date", "late")
+        show_table(columns, [[_shown(one[name]) for name in columns] for one in found])
+
+
+def list_feeds(
+    organisation: Annotated[str | None, WHICH] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List each feed's state, what it waits for, when it was last synced and will be next."""
+    with session.database() as database, database.reading() as tx:
+        lines = status.lines(_scope(tx, organisation)[1]) if organisation else status.all_lines(tx)
+    if as_json:
+        show_json(lines)
+        return
+    show_table(
+        ("organisation", "resource", "state", "why", "last synced", "next", "error"),
+        [
+            (
+                line.organisation,
+                line.resource,
+                line.state + (" (late)" if line.is_late else ""),
+                line.reason,
+                line.last_synced_at,
+                line.next_sync_at,
+                line.error,
+            )
+            for line in lines
+        ],
+    )
+
+
+def print_records(organisation: Which, resource: Resource) -> None:
+    """Print a feed's records, one JSON text a line, exactly as the provider gave each."""
+    out = sys.stdout.buffer
+    with session.database() as database, database.reading() as tx:
+        found, scope = _scope(tx, organisation)
+        organisations.feed_of(tx, found, resource)
+        for _, text in records.read(scope, SHAPES[resource]):
+            # A line break in JSON can only stand between its parts: a space there says the same.
+            out.write(text.replace("\r", " ").replace("\n", " ").encode() + b"\n")
+    out.flush()
+
+
+def list_runs(
+    organisation: Annotated[str | None, WHICH] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, from the newest.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List the latest runs: why each was made, what it read and changed, and what became of it."""
+    with session.database() as database, database.reading() as tx:
+        if organisation is None:
+            lines = history.all_run_lines(tx, limit)
+        else:
+            lines = history.run_lines(_scope(tx, organisation)[1], limit)
+    if as_json:
+        show_json(lines)
+        return
+    columns = ["organisation", "resource", "cause", "state", "reason", "opened_at", "calls", "seen"]
+    columns += ["added", "changed", "archived", "gone", "error"]
+    show_table(columns, [[getattr(line, name) for name in columns] for line in lines])
+
+
+def list_events(
+    organisation: Which,
+    after: Annotated[int, typer.Option(min=0, help="Only those after this sequence.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """List an organisation's changes in order; ask again with --after the last sequence you kept."""
+    with session.database() as database, database.reading() as tx:
+        found = list(event_feed.read(_scope(tx, organisation)[1], after=after, limit=limit))
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("sequence", "when", "resource", "kind", "records"),
+        [(one.sequence, one.happened_at, one.resource, one.kind, _few(one.ids)) for one in found],
+    )
+
+
+def judge_vanished(
+    organisation: Which,
+    resource: Resource,
+    apply: Annotated[bool, typer.Option("--apply", help="They are gone indeed.")] = False,
+    dismiss: Annotated[bool, typer.Option("--dismiss", help="The answer was wrong: they stay.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show records that vanished in a mass and wait for a person; apply or dismiss the vanish."""
+    if apply and dismiss:
+        raise typer.BadParameter("Say either --apply or --dismiss, not both.")
+    with session.database() as database, database.transaction() as tx:
+        found, scope = _scope(tx, organisation)
+        feed_id = organisations.feed_of(tx, found, resource)
+        by = session.operator()
+        if apply:
+            provider = resource.partition(".")[0]
+            link = next(one for one in organisations.links(tx, found.id) if one.provider == provider)
+            ids = vanished.apply(scope, SHAPES[resource], feed_id=feed_id, connection_id=link.id, actor=by)
+        elif dismiss:
+            ids = vanished.dismiss(scope, SHAPES[resource], feed_id=feed_id, actor=by)
+        else:
+            ids = vanished.held(scope, feed_id)
+    if as_json:
+        show_json({"applied": apply, "dismissed": dismiss, "ids": ids})
+    elif apply or dismiss:
+        say(f"{len(ids)} records {'are marked gone' if apply else 'stay'}.")
+    elif ids:
+        say(f"{len(ids)} records vanished from {found.slug}'s {resource} in two complete reads:")
+        say("\n".join(f"  {one}" for one in ids))
+        say("Mark them gone with --apply, or keep them with --dismiss.")
+    else:
+        say(f"Nothing vanished from {found.slug}'s {resource} waits for a decision.")
+
+
+def _scope(tx: Transaction, reference: str) -> tuple[Organisation, Scope]:
+    found = organisations.find(tx, reference)
+    return found, tx.scope(found.id)
+
+
+def _organisation(
+    organisation: Organisation, links: list[organisations.Link], lines: list[status.FeedLine]
+) -> dict[str, object]:
+    own = [line for line in lines if line.organisation == organisation.slug]
+    return {
+        "slug": organisation.slug,
+        "id": organisation.id,
+        "name": organisation.name,
+        "connections": {
+            link.provider: {"state": link.state, "tenant_id": link.tenant_id, "day_limit": link.day_limit}
+            for link in links
+            if link.organisation_id == organisation.id
+        },
+        "feeds": len(own),
+        "up_to_date": sum(line.state.startswith("up to date") for line in own),
+        "late": sum(line.is_late for line in own),
+    }
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{provider}: {facts['state']}" for provider, facts in value.items())
+    return value
+
+
+def _few(ids: tuple[str, ...]) -> str:
+    return ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")

@@ -1,0 +1,192 @@
+"""`ledgertide demo`: read everything, edit at the provider, press, and compare every record."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from celery import Celery
+
+from config.logging import configure
+from ledgertide.api import Door, PressHandle
+from ledgertide.demo.cost import Meter
+from ledgertide.demo.report import Report, judge, show
+from ledgertide.embedded.first_start import connect_sandbox
+from ledgertide.embedded.live import summary
+from ledgertide.embedded.run import signals_end_us
+from ledgertide.embedded.sandbox_doors import SandboxDoors
+from ledgertide.embedded.snapshot import Snapshot, look
+from ledgertide.embedded.system import Plan, System, embedded
+from ledgertide.output import say, show_json
+from ledgertide.problems import CommandError
+from store import organisations, status
+from sync.services import Services
+from tasks.process import open_for
+from workers.celery import make_app
+
+PROCESSES_READY_WITHIN = timedelta(seconds=60)
+READ_WITHIN = timedelta(minutes=4)
+ANSWERED_WITHIN = timedelta(minutes=3)
+SAY_EVERY_SECONDS = 2.0
+
+# What people do at the provider between the first read and the comparison, in every third organisation.
+EDITS = (
+    ("xero.contacts", "edit", 3),
+    ("xero.contacts", "add", 2),
+    ("xero.contacts", "archive", 1),
+    ("xero.invoices", "edit", 3),
+    ("xero.invoices", "add", 2),
+    ("xero.invoices", "void", 1),
+    ("xero.quotes", "edit", 2),
+    ("xero.quotes", "add", 1),
+    ("xero.manual_journals", "edit", 1),
+    ("xero.manual_journals", "add", 1),
+    ("xero.linked_transactions", "add", 1),
+    ("xero.tax_rates", "edit", 1),
+    ("xero.organisations", "edit", 1),
+)
+# A change that moves no modified time: only a full read can find it.
+SILENT_IN = "xero.contacts"
+
+
+def demonstrate(
+    plan: Plan,
+    *,
+    as_json: bool = False,
+    before_comparing: Callable[[Services], None] = lambda _services: None,
+) -> int:
+    """Do it all with real processes over real HTTP; 0 when nothing is missing, extra, stale or refused.
+
+    ``before_comparing`` may change the store, so that a test sees the comparison fail.
+    """
+    configure("CRITICAL")
+    tell = _silent if as_json else say
+    began = time.monotonic()
+    with signals_end_us(), embedded(plan, tell) as system, _app(system) as app:
+        report = _demonstrate(system, app, tell, before_comparing)
+    report.whole_seconds = time.monotonic() - began
+    show_json(report.facts()) if as_json else show(report)
+    return 0 if report.is_good else 1
+
+
+def _demonstrate(
+    system: System,
+    app: Celery,
+    tell: Callable[[str], None],
+    before_comparing: Callable[[Services], None],
+) -> Report:
+    services: Services = app.services
+    _await_processes(system, app)
+    meter = Meter(system.keeper.pids())
+    began, began_at = time.monotonic(), datetime.now(UTC)
+    count = connect_sandbox(services, system.doors)
+    tell(f"{count} organisations are connected; reading all their lists ...")
+    first = _await_first_read(system, services, tell)
+    read_seconds = time.monotonic() - began
+    first_fresh = _first_fresh(services, began_at)
+    tell(f"All {first.feeds} feeds are fresh after {read_seconds:.1f} s. Now edits and presses ...")
+    pressed_at = time.monotonic()
+    handles = _edit_and_press(app, system.doors)
+    _await_presses(system, handles)
+    press_seconds = time.monotonic() - pressed_at
+    tell(f"{len(handles)} presses were answered after {press_seconds:.1f} s. Comparing every record ...")
+    cost = meter.read()
+    before_comparing(services)
+    return judge(
+        services,
+        system.doors,
+        cost=cost,
+        first_fresh=first_fresh,
+        read_seconds=read_seconds,
+        press_seconds=press_seconds,
+        presses=len(handles),
+    )
+
+
+@contextmanager
+def _app(system: System) -> Iterator[Celery]:
+    app = make_app(system.settings)
+    services = open_for(app, system.settings)
+    try:
+        yield app
+    finally:
+        services.close()
+        app.close()
+
+
+def _await_processes(system: System, app: Celery) -> None:
+    """Until beat turns and every queue has its worker: then what is measured is work, not start-up."""
+    give_up_at = time.monotonic() + PROCESSES_READY_WITHIN.total_seconds()
+    while app.services.pulse.age("beat") is None or len(app.control.ping(timeout=0.5, limit=2)) < 2:
+        system.keeper.look_after()
+        if time.monotonic() > give_up_at:
+            raise CommandError(
+                "The processes did not come up in a minute: see the logs in the demo's folder."
+            )
+
+
+def _await_first_read(system: System, services: Services, tell: Callable[[str], None]) -> Snapshot:
+    give_up_at = time.monotonic() + READ_WITHIN.total_seconds()
+    say_at = time.monotonic() + SAY_EVERY_SECONDS
+    while True:
+        seen = look(services)
+        if seen.feeds and seen.fresh == seen.feeds:
+            return seen
+        if time.monotonic() > give_up_at:
+            raise CommandError(f"Not everything was read in time. {summary(seen)}.")
+        if time.monotonic() > say_at:
+            say_at += SAY_EVERY_SECONDS
+            tell(f"  {summary(seen)}")
+        for notice in system.keeper.look_after():
+            tell(f"  {notice}")
+        time.sleep(0.25)
+
+
+def _first_fresh(services: Services, since: datetime) -> dict[str, float]:
+    """Seconds until the last feed of each resource was fresh."""
+    with services.database.reading() as tx:
+        lines = status.all_lines(tx)
+    latest: dict[str, float] = {}
+    for line in lines:
+        if line.last_synced_at:
+            seconds = (line.last_synced_at - since).total_seconds()
+            latest[line.resource] = max(seconds, latest.get(line.resource, 0.0))
+    return latest
+
+
+def _edit_and_press(app: Celery, doors: SandboxDoors) -> list[PressHandle]:
+    with app.services.database.reading() as tx:
+        slugs = {one.id: one.slug for one in organisations.everyone(tx)}
+        links = sorted(organisations.every_link(tx), key=lambda link: slugs[link.organisation_id])
+    door = Door(app)
+    handles = []
+    for link in links[::3]:
+        for resource, action, count in EDITS:
+            doors.edit(link.tenant_id, resource, action, count=count)
+        slug = slugs[link.organisation_id]
+        handles += [door.sync_now(slug, resource, by="demo") for resource in _edited()]
+    for link in links[1::6]:
+        doors.edit(link.tenant_id, SILENT_IN, "silent", count=2)
+        handles.append(door.sync_full(slugs[link.organisation_id], SILENT_IN, by="demo"))
+    return handles
+
+
+def _edited() -> dict[str, None]:
+    return dict.fromkeys(resource for resource, _, _ in EDITS)
+
+
+def _await_presses(system: System, handles: list[PressHandle]) -> None:
+    give_up_at = time.monotonic() + ANSWERED_WITHIN.total_seconds()
+    for handle in handles:
+        while not (state := handle.state()).done:
+            if time.monotonic() > give_up_at:
+                raise CommandError(
+                    f"The press for {handle.organisation}'s {handle.resource} was not answered in time: "
+                    f"{state.reason or state.state}. {state.error or ''}"
+                )
+            system.keeper.look_after()
+            time.sleep(0.1)
+
+
+def _silent(_sentence: str) -> None:
+    """For programs: nothing but the JSON at the end."""

@@ -1,0 +1,171 @@
+"""What the demo found: the comparison per resource, the calls, and what they cost."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from connectors.xero import ENDPOINTS
+from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
+from ledgertide.embedded.sandbox_doors import SandboxDoors
+from ledgertide.output import console, say, table
+from store import organisations
+from sync.services import Services
+
+SIGN_IN = "sign-in"
+REFUSED = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One resource of all organisations."""
+
+    resource: str
+    at_provider: int
+    in_store: int
+    missing: int
+    extra: int
+    stale: int
+    calls: int
+    refused: int
+    seconds: float  # from the connecting until the last of its feeds was fresh
+
+
+@dataclass(slots=True)
+class Report:
+    """All rows, and what all of it cost."""
+
+    organisations: int
+    rows: list[Row]
+    presses: int
+    read_seconds: float
+    press_seconds: float
+    cpu_ms_per_call: dict[str, float]
+    differing: list[str]
+    whole_seconds: float = 0.0
+
+    @property
+    def total(self) -> Row:
+        """The sums."""
+        names = ("at_provider", "in_store", "missing", "extra", "stale", "calls", "refused")
+        sums = {name: sum(getattr(row, name) for row in self.rows) for name in names}
+        return Row(resource="all", seconds=self.read_seconds, **sums)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is missing, extra, stale, or was refused, and there was something to compare."""
+        total = self.total
+        return total.at_provider > 0 and not (total.missing or total.extra or total.stale or total.refused)
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        return {**asdict(self), "total": asdict(self.total), "good": self.is_good}
+
+
+def judge(
+    services: Services,
+    doors: SandboxDoors,
+    *,
+    cost: Mapping[str, float],
+    first_fresh: Mapping[str, float],
+    read_seconds: float,
+    press_seconds: float,
+    presses: int,
+) -> Report:
+    """Compare every record of every organisation, and count from the sandbox's own log."""
+    log = doors.calls()
+    compared = _compare(services, doors)
+    paths = {endpoint.path: endpoint.resource for endpoint in ENDPOINTS}
+    calls = Counter(paths.get(call["endpoint"], SIGN_IN) for call in log)
+    refused = Counter(paths.get(call["endpoint"], SIGN_IN) for call in log if call["status"] == REFUSED)
+    rows = []
+    for resource in (*paths.values(), SIGN_IN):
+        difference = add_up(compared[resource].values())
+        rows.append(
+            Row(
+                resource,
+                difference.at_provider,
+                difference.in_store,
+                len(difference.missing),
+                len(difference.extra),
+                len(difference.stale),
+                calls[resource],
+                refused[resource],
+                first_fresh.get(resource, 0.0),
+            )
+        )
+    return Report(
+        organisations=len({slug for found in compared.values() for slug in found}),
+        rows=rows,
+        presses=presses,
+        read_seconds=read_seconds,
+        press_seconds=press_seconds,
+        cpu_ms_per_call={name: 1000 * used / max(1, len(log)) for name, used in cost.items()},
+        differing=_named(compared),
+    )
+
+
+def show(report: Report) -> None:
+    """Print the tables."""
+    columns = (
+        "resource",
+        "at provider",
+        "in store",
+        "missing",
+        "extra",
+        "stale",
+        "calls",
+        "refused",
+        "seconds",
+    )
+    rows = [
+        (
+            *(getattr(row, name) for name in Row.__dataclass_fields__ if name != "seconds"),
+            f"{row.seconds:.1f}",
+        )
+        for row in (*report.rows, report.total)
+    ]
+    out = console()
+    out.print()
+    out.print(table(columns, rows, numbers=columns[1:]))
+    out.print()
+    costs = [(name, f"{cost:.2f}") for name, cost in report.cpu_ms_per_call.items()]
+    costs.append(("all", f"{sum(report.cpu_ms_per_call.values()):.2f}"))
+    out.print(table(("process", "CPU ms per call"), costs, numbers=("CPU ms per call",)))
+    out.print()
+    for line in report.differing:
+        say(line)
+    say(
+        f"{report.organisations} organisations fresh {report.read_seconds:.1f} s after they were connected, "
+        f"{report.presses} presses answered in {report.press_seconds:.1f} s, "
+        f"{report.whole_seconds:.1f} s in all."
+    )
+    verdict = "The store equals the provider." if report.is_good else "The store DIFFERS from the provider."
+    if report.total.refused and not report.differing:
+        verdict = f"The provider refused {report.total.refused} calls."
+    say(verdict)
+
+
+def _compare(services: Services, doors: SandboxDoors) -> dict[str, dict[str, Difference]]:
+    compared: dict[str, dict[str, Difference]] = defaultdict(dict)
+    with services.database.reading() as tx:
+        slugs = {one.id: one.slug for one in organisations.everyone(tx)}
+        links = organisations.every_link(tx)
+    for link in links:
+        for endpoint in ENDPOINTS:
+            dump = doors.dump(link.tenant_id, endpoint.resource)
+            with services.database.reading() as tx:
+                difference = compare_with_dump(tx.scope(link.organisation_id), endpoint.resource, dump)
+            compared[endpoint.resource][slugs[link.organisation_id]] = difference
+    return compared
+
+
+def _named(compared: Mapping[str, Mapping[str, Difference]]) -> list[str]:
+    """Which records differ, so that somebody can look: the first few of each feed."""
+    return [
+        f"{slug} {resource}: {len(ids)} {kind}: {', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''}"
+        for resource, found in compared.items()
+        for slug, difference in found.items()
+        for kind in ("missing", "extra", "stale")
+        if (ids := getattr(difference, kind))
+    ]
