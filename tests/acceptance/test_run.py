@@ -1,0 +1,128 @@
+"""`ledgertide run`: one command brings everything up, one Ctrl-C takes everything away."""
+
+import signal
+import socket
+from pathlib import Path
+
+import psutil
+
+from ledgertide.embedded.folder import EmbeddedError
+from ledgertide.embedded.keeper import Keeper
+from ledgertide.embedded.processes import Processes
+from ledgertide.embedded.valkey import Valkey
+from tests.acceptance.running import Running, is_alive, running, until
+
+SMALL = ("--organisations", "2", "--edits-per-minute", "0", "--sandbox-port", "0", "--flower-port", "0")
+
+
+def test_it_comes_up_goes_down_without_a_trace_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    with running(tmp_path, *SMALL) as first:
+        first.says("2 organisations of the sandbox were connected")
+        first.says("All 14 feeds are fresh")
+        assert first.types("doctor").returncode == 0, first.types("doctor").stdout
+        calls = first.sandbox.calls()
+        family = first.family()
+
+        second = first.types("run", "--folder", str(tmp_path / "var"), *SMALL)
+        assert second.returncode == 1
+        assert f"as process {first.process.pid}" in second.stderr
+        assert first.types("feeds").returncode == 0
+
+        assert first.end() == 0
+        assert "Everything has ended" in first.said
+        assert [process for process in family if is_alive(process)] == []
+        assert processes_of(tmp_path) == []
+
+    with running(tmp_path, *SMALL) as again:
+        again.says("Going on from what is known")
+        again.says("All 14 feeds are fresh")
+
+        # The first import was not repeated: nothing is due yet, so at most a feed or two was read.
+        lists = [call for call in again.sandbox.calls() if call["tenant"]]
+        assert len(lists) < len([call for call in calls if call["tenant"]]) / 2
+        assert again.end(signal.SIGTERM) == 0
+    assert processes_of(tmp_path) == []
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Whatever runs with this folder on its command line."""
+    return [
+        " ".join(words)
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in " ".join(words := process.info["cmdline"] or []) and is_alive(process)
+    ]
+
+
+def test_when_it_is_killed_nothing_outlives_it(tmp_path: Path) -> None:
+    with running(tmp_path, *SMALL) as started:
+        started.says("organisations of the sandbox were connected")
+        family = started.family()
+        assert len(family) >= 6  # redis, sandbox, beat, two workers, Flower
+
+        started.process.kill()
+        started.process.wait()
+
+        until(lambda: not [process for process in family if is_alive(process)])
+
+
+def test_a_process_that_dies_is_named_and_started_again(installation: Running) -> None:
+    victim = next(one for one in installation.family() if "worker_now@" in " ".join(one.cmdline()))
+
+    victim.kill()
+
+    assert "signal 9" in installation.says("worker_now had ended .*")
+    until(lambda: [one for one in installation.family() if "worker_now@" in " ".join(one.cmdline())])
+
+
+def test_what_keeps_ending_ends_everything_and_its_last_words_are_said(tmp_path: Path) -> None:
+    broken = Processes({"worker": "echo I cannot find my hat; exit 3"}, tmp_path / "log")
+    with Valkey(tmp_path / "redis") as valkey:
+        keeper = Keeper(valkey, Processes({}, tmp_path / "log"), broken)
+        keeper.start(["worker"], {})
+
+        def given_up() -> str | None:
+            try:
+                keeper.look_after()
+            except EmbeddedError as error:
+                return str(error)
+            return None
+
+        sentence = until(given_up)
+        broken.stop()
+
+    assert "worker keeps ending" in sentence
+    assert "I cannot find my hat" in sentence
+
+
+def test_a_taken_port_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        started = Running(tmp_path, "--sandbox-port", port, "--flower-port", "0")
+
+        assert started.process.wait(60) == 1
+
+    assert f"Port {port}, where the sandbox should listen, is taken" in started.said
+    assert "--sandbox-port" in started.said
+    assert len(started.said.splitlines()) == 1
+
+
+def test_its_secrets_are_on_no_command_line_and_in_no_log(installation: Running) -> None:
+    settings = installation.settings
+    assert settings.flower_password is not None
+    secrets = {
+        "redis password": settings.redis_url.get_secret_value().split(":")[2].split("@")[0],
+        "key": settings.secret_keys[0].get_secret_value(),
+        "client secret": settings.xero_client_secret.get_secret_value(),
+        "flower password": settings.flower_password.get_secret_value(),
+        **{
+            f"refresh token {number}": grant["refresh_token"]
+            for number, grant in enumerate(installation.sandbox.grants()["grants"])
+            if grant["refresh_token"]
+        },
+    }
+
+    lines = [" ".join(one.cmdline()) for one in installation.family()]
+    logs = [log.read_text(errors="replace") for log in (installation.folder / "var/log").iterdir()]
+    shown = "\n".join([*lines, *logs, installation.said])
+    assert len(logs) >= 5
+    assert [name for name, secret in secrets.items() if secret in shown] == []

@@ -1,0 +1,163 @@
+"""Real services for every test: a Redis of its own, both databases, and the sandbox over HTTP.
+
+Each worker process of a test run starts its servers when a test first asks for them; each test gets
+an empty Redis and a fresh database.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from config.settings import Settings, load_settings
+from ledgertide.embedded.valkey import Valkey
+from sandbox.testing import Sandbox
+from tests.services.installation import environment_for
+from tests.services.postgres import PostgresServer, embedded_server
+from tests.services.sqlite import SqliteFolder
+from tests.services.tally import Tally, met
+from tests.services.turns import turn
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Tally(), "tally")
+    config.addinivalue_line("markers", "alone: measures time, so no other test runs beside it")
+
+
+@pytest.fixture(autouse=True)
+def _turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    given = os.environ.get("TURNS_FOLDER")  # several test runs that share a machine share a folder
+    if given is None and "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    folder = Path(given) if given else tmp_path_factory.getbasetemp().parent
+    with turn(folder, alone=request.node.get_closest_marker("alone") is not None):
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """The Redis that this worker's tests share, one after the other."""
+    with Valkey(tmp_path_factory.mktemp("redis"), persistent=False) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Valkey) -> str:
+    """The address of an empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Valkey]:
+    """A Redis that the test may stop and start again: it keeps its address and its data."""
+    with Valkey(tmp_path / "own-redis") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The server given by LEDGERTIDE_TEST_DATABASE_URL, or one of our own for this worker."""
+    if given := os.environ.get("LEDGERTIDE_TEST_DATABASE_URL"):
+        yield PostgresServer(given)
+    else:
+        with embedded_server() as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> SqliteFolder:
+    return SqliteFolder(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Which database this test meets; every test that asks for a database runs on both."""
+    met(request, request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def databases(database_kind: str, request: pytest.FixtureRequest) -> PostgresServer | SqliteFolder:
+    name = {"sqlite": "sqlite_folder", "postgresql": "postgres_server"}[database_kind]
+    server: PostgresServer | SqliteFolder = request.getfixturevalue(name)
+    return server
+
+
+@pytest.fixture(scope="session")
+def migrated_templates() -> dict[str, str]:
+    """The migrated database of each kind that ``new_database`` copies, made when first asked for."""
+    return {}
+
+
+@pytest.fixture
+def new_database(
+    databases: PostgresServer | SqliteFolder, database_kind: str, migrated_templates: dict[str, str]
+) -> Iterator[Callable[[], str]]:
+    """Makes a fresh migrated database at each call; for tests that need more than one."""
+    if database_kind not in migrated_templates:
+        # Here, so that a room that does not import fails only the tests that need it.
+        from connectors.xero import ENDPOINTS  # noqa: PLC0415
+        from store.migrations import upgrade  # noqa: PLC0415
+
+        template = databases.create()
+        upgrade(databases.url(template), [endpoint.shape for endpoint in ENDPOINTS])
+        migrated_templates[database_kind] = template
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(databases.create(migrated_templates[database_kind]))
+        return databases.url(made[-1])
+
+    yield make
+    for name in made:
+        databases.drop(name)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """The address of a fresh migrated database; the test runs once on SQLite, once on PostgreSQL."""
+    return new_database()
+
+
+@pytest.fixture
+def empty_database_url(databases: PostgresServer | SqliteFolder) -> Iterator[str]:
+    """The address of a database without any table; the test runs once on SQLite, once on PostgreSQL."""
+    name = databases.create()
+    yield databases.url(name)
+    databases.drop(name)
+
+
+@pytest.fixture
+def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
+    """Starts sandboxes with the options of ``Sandbox.start``; they end with the test."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> Sandbox:
+            return running.enter_context(Sandbox.start(**options))
+
+        yield start
+
+
+@pytest.fixture
+def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    """A sandbox of three organisations that this test has for itself."""
+    return start_sandbox(organisations=3)
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str, sandbox: Sandbox) -> dict[str, str]:
+    """The variables that lead to this test's database, Redis and sandbox; it runs on both databases."""
+    return environment_for(database_url, redis_url, sandbox)
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    """The same as settings."""
+    return load_settings(environment)

@@ -1,0 +1,133 @@
+"""What is left of the limits when workers, clocks or Redis break; two organisations in every test."""
+
+import signal
+import socket
+import time
+from datetime import timedelta
+
+import pytest
+import redis
+
+from config.limits import XERO, CallClass
+from ledgertide.embedded.valkey import Valkey
+from limiter.client import PATIENCE_SECONDS
+from limiter.limiter import Limiter, LimiterUnavailableError, Remaining
+from tests.integration.limiter_calls import (
+    ACME,
+    BOLT,
+    EVENTUALLY_SECONDS,
+    call,
+    passes,
+    passes_in_the_end,
+    refusal,
+    xero,
+)
+from tests.integration.limiter_worker import begin_worker
+
+
+def test_a_failed_call_gives_its_place_back_and_stays_counted(redis_url: str) -> None:
+    limiter = xero(redis_url)
+
+    limiter.failed(passes(limiter, ACME), outage=False)
+
+    left = limiter.budget(ACME)
+    assert (left.in_flight, left.minute, left.day, left.app_minute) == (0, 59, 4_999, 9_999)
+    assert limiter.budget(BOLT).minute == 60
+
+
+def test_entries_from_the_future_expire_and_leave_nothing_known(redis_url: str) -> None:
+    limiter = xero(redis_url)
+    for account in (ACME, BOLT):
+        call(limiter, account, Remaining(minute=59, day=4_999, app_minute=9_998))
+    hour = 3_600_000
+    keys = redis.Redis.from_url(redis_url, decode_responses=True)
+    own = "ledgertide:limiter:xero:connection:acme"
+    now = int(float(keys.zscore("ledgertide:limiter:xero:app:connections", "acme")))  # type: ignore[arg-type]
+    # As the hour before the clock was set back left them.
+    keys.zadd(f"{own}:flight", {f"old {number}": now + hour for number in range(5)})
+    keys.zadd(f"{own}:minute", {f"old {number}": now + hour for number in range(60)})
+    keys.hset(f"{own}:day", mapping={str((now + hour) // 900_000): 5_000})
+    keys.hset("ledgertide:limiter:xero:app:minute", mapping={str((now + hour) // 500): 10_000})
+    keys.hset("ledgertide:limiter:xero:app:state", mapping={"others": 10_000, "at": now + hour})
+    for name in (f"{own}:pause", "ledgertide:limiter:xero:app:pause"):
+        times = {"set": now + hour, "until": now + 2 * hour, "again": 1_000, "reason": "day limit"}
+        keys.hset(name, mapping=times)  # type: ignore[arg-type]
+    shown = {"seen": now + hour, "left": 0, "day_others": 5_000, "day_at": now + hour}
+    keys.hset(f"{own}:state", mapping=shown)  # type: ignore[arg-type]
+
+    first = passes(limiter, ACME)
+    refused = refusal(limiter, ACME)
+    limiter.answered(first, Remaining(minute=58, day=4_998, app_minute=9_997))
+
+    assert refused.reason == "backlog"
+    assert [passes(limiter, ACME) for _ in range(4)]
+    assert keys.zcard(f"{own}:minute") == 6
+    keys.close()
+    assert [passes(limiter, BOLT) for _ in range(4)]
+
+
+def test_without_redis_nobody_calls_and_answers_are_kept(own_redis: Valkey) -> None:
+    limiter = Limiter(own_redis.url, {"xero": XERO})
+    flying = [passes(limiter, account) for account in (ACME, BOLT)]
+
+    own_redis.stop()
+    for account in (ACME, BOLT):
+        with pytest.raises(LimiterUnavailableError) as caught:
+            limiter.acquire(account, CallClass.DECISION)
+        assert own_redis.url.split("@")[0] not in repr(caught.value)
+    wait = limiter.answered(flying[0], Remaining(), problem="minute", retry_after=timedelta(seconds=9))
+    limiter.failed(flying[1], outage=True)
+    own_redis.start()
+
+    assert wait is not None  # an answer that came is worth keeping, and says itself how long to wait
+    assert wait >= timedelta(seconds=9)
+    assert [limiter.budget(account).in_flight for account in (ACME, BOLT)] == [1, 1]
+    limiter.close()
+
+
+def test_a_redis_that_hangs_is_called_away_within_a_second(own_redis: Valkey) -> None:
+    limiter = Limiter(own_redis.url, {"xero": XERO})
+    passes(limiter, BOLT)
+    assert own_redis.process
+
+    own_redis.process.send_signal(signal.SIGSTOP)
+    asked_at = time.monotonic()
+    with pytest.raises(LimiterUnavailableError):
+        limiter.acquire(ACME, CallClass.DECISION)
+    waited = time.monotonic() - asked_at
+    own_redis.process.send_signal(signal.SIGCONT)
+
+    assert 2 * PATIENCE_SECONDS <= 1  # for connecting, and for the answer
+    assert waited < 3  # a slow machine's second
+    passes_in_the_end(limiter, ACME)
+    limiter.close()
+
+
+def test_a_killed_workers_place_in_flight_frees_itself_and_its_call_stays_counted(redis_url: str) -> None:
+    lease = timedelta(seconds=1)
+    limiter = xero(redis_url, lease=lease)
+    call(limiter, BOLT)
+    with socket.create_server(("127.0.0.1", 0)) as silent_provider:
+        plan = {
+            "redis_url": redis_url,
+            "sandbox_url": f"http://127.0.0.1:{silent_provider.getsockname()[1]}",
+            "limits": {"lease": lease.total_seconds()},
+            "threads": 1,
+            "organisations": [{"tenant": "acme", "token": ""}],
+            "call_class": "scheduled",
+            "patience": 1,
+        }
+        worker = begin_worker(plan)
+        silent_provider.settimeout(EVENTUALLY_SECONDS)
+        connection, _ = silent_provider.accept()  # its call is in flight
+        worker.kill()
+        worker.communicate()
+        connection.close()
+
+    again = passes_in_the_end(limiter, ACME)
+    limiter.answered(again, Remaining())
+
+    assert worker.returncode == -signal.SIGKILL
+    left = limiter.budget(ACME)
+    assert (left.in_flight, left.minute, left.day) == (0, 58, 4_998)
+    assert limiter.budget(BOLT).minute == 59

