@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.expression import Executable, FromClause, Select
 from sqlalchemy.types import DateTime, String, TypeDecorator
 
@@ -120,6 +121,8 @@ class Database:
     ) -> None:
         self.clock_offset = clock_offset  # tests move it; time is the database's otherwise
         self.engine = _make_engine(url, pool_size=pool_size, echo=echo)
+        self._closed = False
+        event.listen(self.engine, "checkin", self._end_when_closed)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -140,8 +143,13 @@ class Database:
                 yield Transaction(connection, self.clock_offset)
 
     def close(self) -> None:
-        """Give every pooled connection back."""
+        """End every connection: those at rest now, those at work once they are given back."""
+        self._closed = True
         self.engine.dispose()
+
+    def _end_when_closed(self, _connection: object, record: ConnectionPoolEntry) -> None:
+        if self._closed:
+            record.invalidate()
 
 
 # PostgreSQL's class of errors about a value, such as a text that is no number.

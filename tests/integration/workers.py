@@ -57,9 +57,9 @@ def worker(app: Celery, *, threads: int = 8, queues: Sequence[str] = NAMES) -> I
     try:
         yield
     finally:
-        worker_state.should_terminate = 0
+        worker_state.should_stop = 0  # warm: the tasks in hand end first, and with them their transactions
         thread.join(PATIENCE_SECONDS)
-        worker_state.should_terminate = None
+        worker_state.should_stop = None
         app.services.close()
         app.services = services
     assert not thread.is_alive()
