@@ -41,3 +41,5 @@ class Shape:
     """Every read is a full read, because the list cannot be asked for changes since a time."""
     reference: bool
     """Reference data (2 h) or documents (1 h)."""
+    off: bool = False
+    """Its feeds are made switched off, until somebody wants them."""

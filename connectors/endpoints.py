@@ -8,6 +8,8 @@ from typing import Literal
 from config.shapes import Column, ColumnKind, Shape
 
 Paging = Literal["seek", "backward", "whole"]
+# These cannot be asked for what changed since a time: each read is a full one.
+WHOLE: frozenset[Paging] = frozenset({"backward", "whole"})
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,14 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Archived:
-    """A record is archived while this field has one of these values: out of the pickers, not of the store."""
+class Statuses:
+    """The words a record's status may have: unknown ones are kept like the others, and are not archived."""
 
     field: str
-    values: frozenset[str]
+    known: tuple[str, ...]
+    """All words the provider is known to use, in its order."""
+    archived: frozenset[str]
+    """A record with one of these is archived: out of the pickers, not of the store."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Endpoint:
     root: str
     """The key of the answer that holds the records."""
     id: str
+    """The field that names a record for ever; on the element that is the record."""
     scope: str
     """The scope that opens it; the same name with `.read` is enough for reading."""
     paging: Paging
@@ -47,8 +53,14 @@ class Endpoint:
     page_size: int = 1000
     asks_page_size: bool = True
     """The list takes a `pageSize`; otherwise its pages have this one length."""
-    archived: Archived | None = None
+    statuses: Statuses | None = None
     reference: bool = False
+    inside: str | None = None
+    """The records are the elements of this list inside each element of the answer."""
+    alone: bool = True
+    """One record can be asked for, by `path/id`."""
+    off: bool = False
+    """Its feeds are made switched off: premium, or of use to few."""
 
     @property
     def shape(self) -> Shape:
@@ -58,8 +70,9 @@ class Endpoint:
             table=self.resource.replace(".", "_"),
             columns=tuple(Column(field.name, field.kind) for field in self.fields),
             timed=self.modified is not None,
-            whole=self.paging != "seek",
+            whole=self.paging in WHOLE,
             reference=self.reference,
+            off=self.off,
         )
 
 
@@ -93,9 +106,9 @@ def date(name: str, path: str) -> Field:
     return _field(name, path, "date")
 
 
-def archived(field: str, *values: str) -> Archived:
-    """The rule that marks a record archived."""
-    return Archived(field, frozenset(values))
+def statuses(field: str, *known: str, archived: tuple[str, ...] = ()) -> Statuses:
+    """Where a record's status stands, the words known for it, and those of them that mean archived."""
+    return Statuses(field, known, frozenset(archived))
 
 
 def _field(name: str, path: str, kind: ColumnKind) -> Field:

@@ -78,11 +78,11 @@ def _modified_at(endpoint: Endpoint, content: dict[str, Any]) -> datetime | None
 
 
 def _is_archived(endpoint: Endpoint, content: dict[str, Any]) -> bool:
-    rule = endpoint.archived
-    if rule is None:
+    statuses = endpoint.statuses
+    if statuses is None:
         return False
-    word = content.get(rule.field)
-    return isinstance(word, str) and word.upper() in rule.values
+    word = content.get(statuses.field)
+    return isinstance(word, str) and word.upper() in statuses.archived
 
 
 def _inside(content: Any, path: tuple[str, ...]) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from config.shapes import ID_LIMIT, TEXT_LIMIT
 from connectors.dates import read_date, read_time, since_header
-from connectors.endpoints import Endpoint, archived, boolean, integer, numeric, text, timestamp
+from connectors.endpoints import Endpoint, boolean, integer, numeric, statuses, text, timestamp
 from connectors.endpoints import date as date_field
 from connectors.exact import content_hash, read_object
 from connectors.pages import Record, Reject
@@ -23,7 +23,7 @@ BILLS = Endpoint(
     id="BillID",
     scope="accounting.invoices",
     paging="seek",
-    archived=archived("Status", "VOIDED"),
+    statuses=statuses("Status", "PAID", "VOIDED", archived=("VOIDED",)),
     fields=(
         text("status", "Status"),
         text("contact_name", "Contact.Name"),

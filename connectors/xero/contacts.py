@@ -1,0 +1,35 @@
+"""Contacts and the groups they are in."""
+
+from connectors.endpoints import Endpoint, boolean, statuses, text
+from connectors.xero.params import ARCHIVED_TOO, BY_CHANGE
+
+ENDPOINTS = (
+    Endpoint(
+        "xero.contacts",
+        path="Contacts",
+        root="Contacts",
+        id="ContactID",
+        scope="accounting.contacts",
+        paging="seek",
+        params=BY_CHANGE | ARCHIVED_TOO,
+        reference=True,
+        statuses=statuses(
+            "ContactStatus", "ACTIVE", "ARCHIVED", "GDPRREQUEST", archived=("ARCHIVED", "GDPRREQUEST")
+        ),
+        fields=(
+            text("name", "Name"),
+            text("status", "ContactStatus"),
+            text("contact_number", "ContactNumber"),
+            text("account_number", "AccountNumber"),
+            text("company_number", "CompanyNumber"),
+            text("first_name", "FirstName"),
+            text("last_name", "LastName"),
+            text("email_address", "EmailAddress"),
+            text("tax_number", "TaxNumber"),
+            text("default_currency", "DefaultCurrency"),
+            text("merged_to_contact_id", "MergedToContactID"),
+            boolean("is_supplier", "IsSupplier"),
+            boolean("is_customer", "IsCustomer"),
+        ),
+    ),
+)

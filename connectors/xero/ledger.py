@@ -1,0 +1,33 @@
+"""What is written in the ledger, by hand or by Xero."""
+
+from connectors.endpoints import Endpoint, boolean, date, statuses, text
+
+ENDPOINTS = (
+    # Sent an `order`, ManualJournals returned every row on every page; by itself it is oldest change first.
+    # https://github.com/singer-io/tap-xero/pull/104
+    Endpoint(
+        "xero.manual_journals",
+        path="ManualJournals",
+        root="ManualJournals",
+        id="ManualJournalID",
+        scope="accounting.manualjournals",
+        paging="seek",
+        statuses=statuses(
+            "Status",
+            "DRAFT",
+            "POSTED",
+            "DELETED",
+            "VOIDED",
+            "ARCHIVED",
+            archived=("DELETED", "VOIDED", "ARCHIVED"),
+        ),
+        fields=(
+            text("status", "Status"),
+            date("date", "Date"),
+            text("line_amount_types", "LineAmountTypes"),
+            text("url", "Url"),
+            boolean("show_on_cash_basis_reports", "ShowOnCashBasisReports"),
+            boolean("has_attachments", "HasAttachments"),
+        ),
+    ),
+)
