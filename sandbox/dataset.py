@@ -1,13 +1,14 @@
 """The organisations of a seed and their lists, made when first asked for and the same every time."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from typing import Any
 
 from sandbox.endpoints import BY_RESOURCE, Endpoint
-from sandbox.generators import GENERATORS, Making, Organisation
+from sandbox.generators.making import Bulk, Making, Organisation
 from sandbox.generators.values import guid, stamp_string
 from sandbox.generators.words import BUSINESS_FIRST, BUSINESS_LAST, BUSINESS_SECOND, COUNTRIES
 from sandbox.oauth import Connection, Grant
@@ -16,15 +17,14 @@ from sandbox.records import Record, RecordList
 NEWEST_MS = 1_782_777_600_000  # 2026-06-30: nothing of the seed was changed later
 OLDEST_MS = NEWEST_MS - 540 * 86_400_000
 
-_SIZED = ("contacts", "invoices", "quotes", "manual_journals", "linked_transactions")
 # The first five show every trait: middling, small, big enough for pages of 1,000, nearly empty,
 # and many pages of 100. The rest are drawn, but for one that has no documents at all.
-_FIRST_SIZES = (
-    (180, 240, 60, 40, 30),
-    (40, 90, 15, 12, 8),
-    (2400, 2600, 120, 220, 150),
-    (3, 2, 0, 0, 0),
-    (350, 420, 340, 130, 360),
+_FIRST = (
+    Bulk(contacts=180, invoices=240, quotes=60, manual_journals=40, linked_transactions=30),
+    Bulk(contacts=40, invoices=90, quotes=15, manual_journals=12, linked_transactions=8),
+    Bulk(contacts=2400, invoices=2600, quotes=120, manual_journals=220, linked_transactions=150),
+    Bulk(contacts=3, invoices=2, quotes=0, manual_journals=0, linked_transactions=0),
+    Bulk(contacts=350, invoices=420, quotes=340, manual_journals=130, linked_transactions=360),
 )
 _EMPTY_AT = 17
 _GRANT_SIZES = (2, 1, 3, 1, 1, 4, 1, 1)
@@ -41,14 +41,15 @@ class Dataset:
             for organisation in (_organisation(seed, index) for index in range(organisations))
         }
         self._lists: dict[tuple[str, str], RecordList] = {}
-        self._seeds: dict[tuple[str, str], list[tuple[Mapping[str, Any], int]]] = {}
+        self._seeds: dict[tuple[str, str], _Seed] = {}
 
     def list_of(self, tenant: str, endpoint: Endpoint) -> RecordList:
         """One organisation's list of one resource as it is now."""
         found = self._lists.get((tenant, endpoint.resource))
         if found is None:
             seeded = self._seeded(tenant, endpoint.resource)
-            found = RecordList(endpoint, (Record(endpoint, fields, at) for fields, at in seeded))
+            states = zip(seeded.fields, seeded.stamps, strict=True)
+            found = RecordList(endpoint, (Record(endpoint, fields, at) for fields, at in states))
             self._lists[tenant, endpoint.resource] = found
         return found
 
@@ -89,27 +90,34 @@ class Dataset:
             for at, fields, modified_ms in told["pending"]:
                 records.put_later(Record(endpoint, fields, modified_ms), at)
 
-    def _seeded(self, tenant: str, resource: str) -> list[tuple[Mapping[str, Any], int]]:
+    def _seeded(self, tenant: str, resource: str) -> "_Seed":
         found = self._seeds.get((tenant, resource))
         if found is None:
-            endpoint, size = BY_RESOURCE[resource], self.organisations[tenant].sizes[resource]
-            source = random.Random(f"{self.seed}:{tenant}:{resource}")
+            endpoint, name = BY_RESOURCE[resource], f"{self.seed}:{tenant}:{resource}"
+            size = endpoint.size(self.organisations[tenant], random.Random(f"{name}:size"))
+            source = random.Random(name)
             stamps = _stamps(source, size) if endpoint.stamp else list(range(size))
-            found = [
-                (self._fields(source, tenant, endpoint, serial, at), at) for serial, at in enumerate(stamps)
-            ]
-            self._seeds[tenant, resource] = found
+            fields = [self._fields(source, tenant, endpoint, *place) for place in enumerate(stamps)]
+            found = self._seeds[tenant, resource] = _Seed(fields, stamps)
         return found
 
     def _fields(
         self, source: random.Random, tenant: str, endpoint: Endpoint, serial: int, modified_ms: int
     ) -> Mapping[str, Any]:
         making = Making(source, self.organisations[tenant], serial, modified_ms, partial(self._peers, tenant))
-        return stamped(endpoint, GENERATORS[endpoint.resource](making), modified_ms)
+        return stamped(endpoint, endpoint.make(making), modified_ms)
 
-    def _peers(self, tenant: str, resource: str) -> list[Mapping[str, Any]]:
+    def _peers(self, tenant: str, resource: str) -> Sequence[Mapping[str, Any]]:
         # Always the seed's own records: what was edited since must not change what the seed makes.
-        return [fields for fields, _ in self._seeded(tenant, resource)]
+        return self._seeded(tenant, resource).fields
+
+
+@dataclass(frozen=True)
+class _Seed:
+    """A list as it was in the beginning."""
+
+    fields: list[Mapping[str, Any]]
+    stamps: list[int]
 
 
 def stamped(endpoint: Endpoint, fields: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:
@@ -145,9 +153,9 @@ def _organisation(seed: int, index: int) -> Organisation:
     country = COUNTRIES[index % len(COUNTRIES)]
     words = (source.choice(BUSINESS_FIRST), source.choice(BUSINESS_SECOND), source.choice(BUSINESS_LAST))
     drawn = _drawn(source)
-    sizes = _FIRST_SIZES[index] if index < len(_FIRST_SIZES) else drawn
+    bulk = _FIRST[index] if index < len(_FIRST) else drawn
     if index == _EMPTY_AT:
-        sizes = (0, 0, 0, 0, 0)
+        bulk = Bulk(0, 0, 0, 0, 0)
     return Organisation(
         index=index,
         tenant_id=guid(source),
@@ -155,15 +163,14 @@ def _organisation(seed: int, index: int) -> Organisation:
         country=country,
         created_ms=OLDEST_MS - source.randrange(10**10),
         day_limit=1000 if index % 4 == 1 else 5000,
-        sizes={f"xero.{name}": size for name, size in zip(_SIZED, sizes, strict=True)}
-        | {"xero.organisations": 1, "xero.tax_rates": len(country.tax_rates) + index % 3},
+        bulk=bulk,
     )
 
 
-def _drawn(source: random.Random) -> tuple[int, ...]:
+def _drawn(source: random.Random) -> Bulk:
     middle = source.lognormvariate(5.0, 0.6)
     shares = (1.0, 1.4, 0.3, 0.25, 0.15)
-    return tuple(max(1, round(middle * share * source.uniform(0.6, 1.4))) for share in shares)
+    return Bulk(*(max(1, round(middle * share * source.uniform(0.6, 1.4))) for share in shares))
 
 
 def _stamps(source: random.Random, count: int) -> list[int]:

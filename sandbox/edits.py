@@ -3,46 +3,18 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Literal
 
 from sandbox.clock import Clock
 from sandbox.dataset import Dataset, stamped
 from sandbox.endpoints import BY_RESOURCE, Endpoint
-from sandbox.generators.values import DAY_MS, date_string
+from sandbox.endpoints.endpoint import TARGETS
 from sandbox.records import Record, RecordList
 from sandbox.rendering import LONE_SURROGATE
-from sandbox.where import value_at
 
 Action = Literal["edit", "add", "archive", "restore", "remove", "silent", "void"]
 ACTIONS: tuple[Action, ...] = ("edit", "add", "archive", "restore", "remove", "silent", "void")
 POISONS = {"nul": "\x00", "surrogate": LONE_SURROGATE}
-
-# The text that an edit changes, where there is one; and the statuses that actions lead to.
-_EDITED = {
-    "xero.organisations": "LegalName",
-    "xero.tax_rates": "Name",
-    "xero.contacts": "Name",
-    "xero.invoices": "Reference",
-    "xero.quotes": "Title",
-    "xero.manual_journals": "Narration",
-}
-_STATUS = {"xero.contacts": "ContactStatus", "xero.organisations": "OrganisationStatus"}
-_TARGETS = {
-    "archive": {
-        "xero.contacts": "ARCHIVED",
-        "xero.tax_rates": "ARCHIVED",
-        "xero.manual_journals": "ARCHIVED",
-    },
-    "restore": {"xero.contacts": "ACTIVE", "xero.tax_rates": "ACTIVE", "xero.manual_journals": "POSTED"},
-    "void": {
-        "xero.invoices": "VOIDED",
-        "xero.manual_journals": "VOIDED",
-        "xero.linked_transactions": "VOIDED",
-        "xero.quotes": "DELETED",
-        "xero.tax_rates": "DELETED",
-    },
-}
 
 
 class EditError(Exception):
@@ -103,20 +75,23 @@ class Edits:
         records.settle(self.clock.now())
         if edit.action == "add":
             states = [self.dataset.make(edit.tenant, endpoint, at) for at in self._stamps(edit, edit.count)]
-            states = [_changed(endpoint, state, _wished(edit), state.modified_ms) for state in states]
+            states = [
+                _changed(endpoint, state, _wished(endpoint, edit), state.modified_ms) for state in states
+            ]
             return self._show(records, states, edit)
         chosen = self._chosen(records, edit)
         if edit.action == "remove":
             for record in chosen:
                 records.remove(record.id)
             return [record.id for record in chosen]
+        restamped = endpoint.stamp is not None and endpoint.restamped and edit.action != "silent"
         stamps = self._stamps(edit, len(chosen))
         states = [
             _changed(
                 endpoint,
                 record,
-                _change(edit, record) | _wished(edit),
-                record.modified_ms if edit.action == "silent" or endpoint.stamp is None else at,
+                _change(endpoint, edit.action, record.fields) | _wished(endpoint, edit),
+                at if restamped else record.modified_ms,
             )
             for record, at in zip(chosen, stamps, strict=True)
         ]
@@ -154,7 +129,7 @@ class Edits:
             if unknown:
                 raise EditError(f"{edit.resource} has no record {unknown[0]}.")
             return [records.by_id[wanted] for wanted in edit.ids]
-        rows = [row for row in records.rows if _is_fit(edit, row)]
+        rows = [row for row in records.rows if _is_fit(records.endpoint, edit.action, row.fields)]
         if edit.which == "random":
             return self.source.sample(rows, min(edit.count, len(rows)))
         if edit.which == "read":
@@ -164,61 +139,35 @@ class Edits:
 
 def check(edit: Edit) -> None:
     """Refuse an edit that no record of its list could undergo."""
-    if edit.action in _TARGETS and edit.resource not in _TARGETS[edit.action]:
+    endpoint = BY_RESOURCE[edit.resource]
+    if edit.action in TARGETS and edit.action not in endpoint.targets:
         raise EditError(f"{edit.resource} knows no {edit.action}.")
 
 
-def _is_fit(edit: Edit, record: Record) -> bool:
+def _is_fit(endpoint: Endpoint, action: Action, fields: Mapping[str, Any]) -> bool:
     """Whether a record can undergo the action: no archived one is archived again."""
-    if edit.action in _TARGETS:
-        status = record.fields.get(_STATUS.get(edit.resource, "Status"))
-        target = _TARGETS[edit.action][edit.resource]
-        if edit.action == "restore":
-            return status == "ARCHIVED"
-        return status not in {target, "ARCHIVED"}
-    if edit.action == "silent" and edit.resource == "xero.invoices":
-        return record.fields["Type"] == "ACCPAY" and _is_partly_paid(record.fields)
+    status, archived = fields.get(endpoint.status), endpoint.targets.get("archive")
+    if action == "restore":
+        return status == archived
+    if action in {"archive", "void"}:
+        return status not in {endpoint.targets[action], archived}
+    if action == "silent" and endpoint.silent is not None:
+        return endpoint.silent.fits(fields)
     return True
 
 
-def _is_partly_paid(fields: Mapping[str, Any]) -> bool:
-    return bool(fields["AmountPaid"] > 0 and fields["AmountDue"] > 0)
+def _change(endpoint: Endpoint, action: Action, fields: Mapping[str, Any]) -> dict[str, Any]:
+    if action in endpoint.targets:
+        return {endpoint.status: endpoint.targets[action]}
+    if action == "silent" and endpoint.silent is not None:
+        return endpoint.silent.change(fields)
+    return endpoint.edited(fields)
 
 
-def _change(edit: Edit, record: Record) -> dict[str, Any]:
-    if edit.action in _TARGETS:
-        return {_STATUS.get(edit.resource, "Status"): _TARGETS[edit.action][edit.resource]}
-    if edit.action == "silent":
-        return _silent(edit.resource, record.fields)
-    return _edited(edit.resource, record.fields)
-
-
-def _edited(resource: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A text one step further, so that the same record can be changed any number of times."""
-    if resource == "xero.linked_transactions":
-        return {"Status": "BILLED" if fields["Status"] != "BILLED" else "APPROVED"}
-    name = _EDITED[resource]
-    text, _, number = str(fields.get(name) or "").partition(" · rev ")
-    return {name: f"{text} · rev {int(number or 0) + 1}"}
-
-
-def _silent(resource: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What Xero changes without a new modified time: balances, the due date of a partly paid bill."""
-    if resource == "xero.contacts":
-        before = value_at(fields, "Balances.AccountsPayable.Outstanding") or Decimal("0.00")
-        owed = {"Outstanding": before + Decimal("12.30"), "Overdue": Decimal("0.00")}
-        nothing = {"Outstanding": Decimal("0.00"), "Overdue": Decimal("0.00")}
-        return {"Balances": {"AccountsReceivable": nothing, "AccountsPayable": owed}, "IsSupplier": True}
-    if resource == "xero.invoices":
-        due = value_at(fields, "DueDate") + 7 * DAY_MS
-        return {"DueDate": f"/Date({due}+0000)/", "DueDateString": date_string(due)}
-    return _edited(resource, fields)
-
-
-def _wished(edit: Edit) -> dict[str, Any]:
+def _wished(endpoint: Endpoint, edit: Edit) -> dict[str, Any]:
     wished = dict(edit.fields)
     if edit.poison is not None:
-        wished[_EDITED.get(edit.resource, "Status")] = f"poisoned {POISONS[edit.poison]} here"
+        wished[endpoint.edited.name] = f"poisoned {POISONS[edit.poison]} here"
     return wished
 
 

@@ -46,7 +46,7 @@ class Question:
     since_ms: int | None = None
     page: int | None = None
     page_size: int = DEFAULT_PAGE_SIZE
-    archived: bool = False
+    everything: bool = False
     brief: bool = False
     order: tuple[str, bool] | None = None
     tests: tuple[Test, ...] = field(default=())
@@ -72,7 +72,7 @@ def understand(endpoint: Endpoint, query: Mapping[str, str], since: str | None, 
         since_ms=_since(since, reading) if endpoint.since and since else None,
         page=page if endpoint.paging is not Paging.WHOLE else None,
         page_size=_number(query, "pageSize", DEFAULT_PAGE_SIZE) if paged else DEFAULT_PAGE_SIZE,
-        archived=query.get("includeArchived", "").lower() == "true",
+        everything=endpoint.hidden is not None and query.get(endpoint.hidden.unless, "").lower() == "true",
         brief=paged and (page is None or query.get("summaryOnly", "").lower() == "true"),
         order=order,
         tests=tuple(tests),
@@ -135,7 +135,7 @@ def _matching(records: RecordList, question: Question, *, filtered: bool) -> lis
     if filtered and question.since_ms is not None:
         start = records.first_at(question.since_ms)
     rows = records.rows[start:]
-    if records.endpoint.archived is not None and not question.archived:
+    if records.endpoint.hidden is not None and not question.everything:
         rows = [row for row in rows if not row.hidden]
     if filtered:
         for test in question.tests:

@@ -24,7 +24,7 @@ class Record:
         self.id: str = fields[endpoint.id]
         self.modified_ms = modified_ms
         self.key = (modified_ms, self.id)
-        self.hidden = endpoint.is_archived(fields)
+        self.hidden = endpoint.is_hidden(fields)
         self._wide: bytes | None = None
         self._brief: bytes | None = None
 

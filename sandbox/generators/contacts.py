@@ -1,5 +1,9 @@
 """Makes contacts: customers, suppliers, people, and the oddities real books hold."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
 from sandbox.generators.making import Fields, Making
 from sandbox.generators.values import guid, money
 from sandbox.generators.words import (
@@ -58,6 +62,15 @@ def balances(making: Making) -> Fields:
         "AccountsReceivable": {"Outstanding": money(due), "Overdue": money(due // 3)},
         "AccountsPayable": {"Outstanding": money(owed), "Overdue": money(owed // 4)},
     }
+
+
+def owes_more(fields: Mapping[str, Any]) -> Fields:
+    """The silent change: a balance that rises, and with it what the contact is."""
+    payable = fields.get("Balances", {}).get("AccountsPayable", {})
+    before = payable.get("Outstanding") or Decimal("0.00")
+    nothing = {"Outstanding": money(0), "Overdue": money(0)}
+    owed = {"Outstanding": before + Decimal("12.30"), "Overdue": money(0)}
+    return {"Balances": {"AccountsReceivable": nothing, "AccountsPayable": owed}, "IsSupplier": True}
 
 
 def _name(making: Making, first: str, last: str) -> str:

@@ -1,6 +1,9 @@
 """Makes bills and sales invoices in every state of their life."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.generators.lines import Lines, make_lines
 from sandbox.generators.making import Fields, Making
@@ -68,6 +71,17 @@ def invoice(making: Making) -> Fields:
     if status == "PAID":
         fields["FullyPaidOnDate"] = f"/Date({paid.on}+0000)/"
     return fields
+
+
+def is_partly_paid_bill(fields: Mapping[str, Any]) -> bool:
+    """Whether its due date can still change, and makes no journal when it does."""
+    return bool(fields["Type"] == "ACCPAY" and fields["AmountPaid"] > 0 and fields["AmountDue"] > 0)
+
+
+def falls_due_later(fields: Mapping[str, Any]) -> Fields:
+    """The silent change: a due date a week on."""
+    due = int(re.findall(r"-?\d+", fields["DueDate"])[0]) + 7 * DAY_MS
+    return {"DueDate": f"/Date({due}+0000)/", "DueDateString": date_string(due)}
 
 
 def _tail(making: Making, lines: Lines, total: int, *, bill: bool, status: str, amounts: str) -> Fields:

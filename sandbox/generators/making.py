@@ -1,13 +1,24 @@
 """What a generator is given to make one record from."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.generators.words import Country
 
 Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """How much business an organisation does; what else it has is a share of this."""
+
+    contacts: int
+    invoices: int
+    quotes: int
+    manual_journals: int
+    linked_transactions: int
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,7 @@ class Organisation:
     country: Country
     created_ms: int
     day_limit: int
-    sizes: Mapping[str, int]
+    bulk: Bulk
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Making:
     organisation: Organisation
     serial: int
     modified_ms: int
-    peers: Callable[[str], list[Mapping[str, Any]]]
+    peers: Callable[[str], Sequence[Mapping[str, Any]]]
 
     def every(self, nth: int, at: int) -> bool:
         """True for one record in `nth`: oddities come in every list long enough, not by luck."""

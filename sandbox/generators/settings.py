@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from sandbox.generators.making import Fields, Making
+from sandbox.generators.making import Fields, Making, Organisation
 from sandbox.generators.values import DAY_MS, midnight
 from sandbox.generators.words import TaxRow
 
@@ -64,6 +64,11 @@ def organisation(making: Making) -> Fields:
     if making.chance(0.4):
         del fields["LineOfBusiness"]
     return fields
+
+
+def tax_rates(mine: Organisation) -> int:
+    """How many there are: the country's own, and up to two more."""
+    return len(mine.country.tax_rates) + mine.index % 3
 
 
 def tax_rate(making: Making) -> Fields:

@@ -1,0 +1,41 @@
+"""What an edit or Xero itself does to a record's fields, as data that the rows name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Fields = Mapping[str, Any]
+Changes = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text one step further, so that the same record can be changed any number of times."""
+
+    name: str
+
+    def __call__(self, fields: Fields) -> Changes:
+        """The fields that change."""
+        text, _, number = str(fields.get(self.name) or "").partition(" · rev ")
+        return {self.name: f"{text} · rev {int(number or 0) + 1}"}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A value that goes to and fro, for lists without a text that people change."""
+
+    name: str
+    values: tuple[Any, Any]
+
+    def __call__(self, fields: Fields) -> Changes:
+        """The fields that change."""
+        there, back = self.values
+        return {self.name: back if fields.get(self.name) == there else there}
+
+
+@dataclass(frozen=True)
+class Silent:
+    """What Xero changes without a new modified time, and on which records."""
+
+    change: Callable[[Fields], Changes]
+    fits: Callable[[Fields], bool] = lambda _fields: True

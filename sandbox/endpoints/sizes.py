@@ -1,0 +1,28 @@
+"""How many records of a list an organisation has."""
+
+import random
+from collections.abc import Callable
+
+from sandbox.generators.making import Organisation
+
+Size = Callable[[Organisation, random.Random], int]
+
+
+def exactly(count: int) -> Size:
+    """The same number for everybody."""
+    return lambda _organisation, _source: count
+
+
+def between(least: int, most: int) -> Size:
+    """Any number from the least to the most, whatever business is done."""
+    return lambda _organisation, source: source.randint(least, most)
+
+
+def share(of: str, part: float = 1.0) -> Size:
+    """So many for each record that the organisation's bulk names: `share("invoices", 0.5)`."""
+    return lambda organisation, _source: round(getattr(organisation.bulk, of) * part)
+
+
+def told(by: Callable[[Organisation], int]) -> Size:
+    """A number that generators must know, too."""
+    return lambda organisation, _source: by(organisation)
