@@ -13,7 +13,7 @@ from config.limits import CallClass
 from config.settings import Settings, SettingsError
 from connectors.errors import ConnectorError
 from connectors.http import Access
-from ledgertide.embedded.snapshot import account_of
+from ledgertide.embedded.budgets import account_of
 from limiter import server
 from limiter.client import LimiterUnavailableError
 from store import grants, history, migrations, organisations, status

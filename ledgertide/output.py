@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -50,15 +50,17 @@ def ago(moment: datetime | None) -> str:
     """How far a time is from now, in the largest unit that fits."""
     if moment is None:
         return "never"
-    seconds = (datetime.now(UTC) - moment).total_seconds()
-    size = abs(seconds)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if size >= length:
-            told = f"{size / length:.0f} {unit}"
-            break
-    else:
-        told = f"{size:.0f} s"
-    return f"{told} ago" if seconds >= 0 else f"in {told}"
+    passed = datetime.now(UTC) - moment
+    return f"{length(passed)} ago" if passed >= timedelta(0) else f"in {length(-passed)}"
+
+
+def length(time: timedelta) -> str:
+    """A length of time in the largest unit that fits."""
+    seconds = time.total_seconds()
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _plain(value: Any) -> Any:

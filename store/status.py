@@ -29,6 +29,7 @@ class FeedLine:
     last_synced_at: datetime | None
     last_attempt_at: datetime | None
     next_sync_at: datetime | None
+    due_at: datetime  # the slot that is next, or was missed: how late it is counts from here
     is_late: bool
     seen: int
     announced: int | None  # how many records the list has, while a full read knows
@@ -142,6 +143,7 @@ def _line(row: Any, now: datetime) -> FeedLine:
         last_synced_at=row.last_success_at,
         last_attempt_at=row.last_attempt_at,
         next_sync_at=None if waits_for_person or state == "off" else row.run_not_before or row.due_at,
+        due_at=row.due_at,
         is_late=row.due_at + BACKLOG_AFTER < now,
         seen=row.run_seen or 0,
         announced=row.full_announced if row.run_full else None,

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from ledgertide import overview
 from ledgertide.cli import session
 from ledgertide.output import say, show_json, show_table
+from ledgertide.overview import STATES
 from store import events as event_feed
 from store import history, organisations, records, status, vanished
 from store.database import Scope, Transaction
 from store.organisations import Organisation
+from store.status import FeedLine
 from sync.services import SHAPES
 
 WHICH = typer.Argument(help="Its slug, its id, or its name when only one bears it.", show_default=False)
@@ -49,22 +52,41 @@ def list_organisations(as_json: AsJson = False) -> None:
 
 def list_feeds(
     organisation: Annotated[str | None, WHICH] = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state, such as retrying.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List each feed's state, what it waits for, when it was last synced and will be next."""
+    """Show an organisation's feeds one by one; of all organisations, how many are in each state and why."""
+    if state is not None and state not in STATES:
+        raise typer.BadParameter(f"A feed is {', '.join(STATES[:-1])} or {STATES[-1]}.", param_hint="--state")
     with session.database() as database, database.reading() as tx:
         lines = status.lines(_scope(tx, organisation)[1]) if organisation else status.all_lines(tx)
+    lines = [line for line in lines if state in (None, line.state)]
     if as_json:
         show_json(lines)
-        return
+    elif organisation or state:
+        _show_feeds(lines)
+    else:
+        _show_overview(lines)
+
+
+def _show_overview(lines: list[FeedLine]) -> None:
+    groups = overview.group(lines)
+    show_table(("feeds", "state", "why"), [(one.feeds, one.state, one.why) for one in groups])
+    if worst := [line for one in groups for line in one.worst]:
+        say("\nLook at these first:")
+        _show_feeds(worst)
+    say("\nOne by one: `ledgertide feeds ORGANISATION`, or `ledgertide feeds --state STATE`.")
+
+
+def _show_feeds(lines: list[FeedLine]) -> None:
     show_table(
         ("organisation", "resource", "state", "why", "last synced", "next", "error"),
         [
             (
                 line.organisation,
                 line.resource,
-                line.state + (" (late)" if line.is_late else ""),
-                line.reason,
+                line.state + (" (late)" if line.is_late and overview.is_on(line) else ""),
+                overview.reason_of(line),
                 line.last_synced_at,
                 line.next_sync_at,
                 line.error,

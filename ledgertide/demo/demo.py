@@ -15,7 +15,7 @@ from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.live import summary
 from ledgertide.embedded.run import signals_end_us
 from ledgertide.embedded.sandbox_doors import SandboxDoors
-from ledgertide.embedded.snapshot import Snapshot, look
+from ledgertide.embedded.snapshot import Observer, Snapshot
 from ledgertide.embedded.system import Plan, System, embedded
 from ledgertide.output import say, show_json
 from ledgertide.problems import CommandError
@@ -128,8 +128,9 @@ def _await_processes(system: System, app: Celery) -> None:
 def _await_first_read(system: System, services: Services, tell: Callable[[str], None]) -> Snapshot:
     give_up_at = time.monotonic() + READ_WITHIN.total_seconds()
     say_at = time.monotonic() + SAY_EVERY_SECONDS
+    observer = Observer(services)
     while True:
-        seen = look(services)
+        seen = observer.look()
         if seen.feeds and seen.fresh == seen.feeds:
             return seen
         if time.monotonic() > give_up_at:

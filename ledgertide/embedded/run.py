@@ -10,7 +10,7 @@ from types import FrameType
 from config.logging import configure
 from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.live import View, view
-from ledgertide.embedded.snapshot import look
+from ledgertide.embedded.snapshot import Observer
 from ledgertide.embedded.system import Plan, System, embedded
 from ledgertide.output import say
 from store.database import DatabaseUnavailableError
@@ -18,6 +18,8 @@ from sync.services import Services, open_services
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_AFTER_SECONDS = 0.5
+# Of the time, at most a tenth is spent on looking, however many feeds there are.
+REST_PER_LOOK = 9
 
 
 def run(plan: Plan) -> None:
@@ -62,15 +64,16 @@ def _keep_on(system: System, folder: Path) -> None:
 
 
 def _watch(system: System, services: Services, shown: View) -> None:
+    observer = Observer(services)
     all_fresh = False
     next_look = time.monotonic()
     while True:
         for notice in system.keeper.look_after():
             shown.notice(notice)
-        if time.monotonic() >= next_look:
-            next_look = time.monotonic() + shown.seconds_between
+        began = time.monotonic()
+        if began >= next_look:
             try:
-                seen = look(services)
+                seen = observer.look()
             except DatabaseUnavailableError as error:
                 shown.notice(str(error))
             else:
@@ -78,6 +81,8 @@ def _watch(system: System, services: Services, shown: View) -> None:
                 if seen.feeds and seen.fresh == seen.feeds and not all_fresh:
                     all_fresh = True
                     shown.notice(f"All {seen.feeds} feeds are fresh.")
+            took = time.monotonic() - began
+            next_look = began + max(shown.seconds_between, REST_PER_LOOK * took)
         time.sleep(LOOK_AFTER_SECONDS)
 
 
