@@ -13,6 +13,7 @@ from sandbox.endpoints import BY_PATH, BY_RESOURCE
 from sandbox.faults import KINDS, LASTING, Fault
 from sandbox.limits import Style
 from sandbox.lists import Reading
+from sandbox.records import WIDEST
 from sandbox.rendering import plain
 from sandbox.world import World
 
@@ -84,7 +85,7 @@ class Control:
         endpoint = BY_RESOURCE[resource]
         records = self.world.dataset.list_of(self._tenant(tenant), endpoint)
         records.settle(self.world.clock.now())
-        rows = [row.wide(endpoint) for row in records.rows]
+        rows = [records.body(row, WIDEST) for row in records.rows]
         return b'{"count":%d,"records":[%s]}' % (len(rows), b",".join(rows))
 
     def calls(self, request: web.Request, asked: Asked) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """The organisations of a seed and their lists, made when first asked for and the same every time."""
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
 from typing import Any
 
-from sandbox.endpoints import BY_RESOURCE, Endpoint
+from sandbox.endpoints import BY_RESOURCE, PARTS, Endpoint
 from sandbox.generators.making import Bulk, Making, Organisation
 from sandbox.generators.values import guid, stamp_string
 from sandbox.generators.words import BUSINESS_FIRST, BUSINESS_LAST, BUSINESS_SECOND, COUNTRIES
@@ -49,7 +49,9 @@ class Dataset:
         if found is None:
             seeded = self._seeded(tenant, endpoint.resource)
             states = zip(seeded.fields, seeded.stamps, strict=True)
-            found = RecordList(endpoint, (Record(endpoint, fields, at) for fields, at in states))
+            inner = PARTS.get(endpoint.resource)
+            parts = self.list_of(tenant, inner) if inner is not None else None
+            found = RecordList(endpoint, (Record(endpoint, fields, at) for fields, at in states), parts)
             self._lists[tenant, endpoint.resource] = found
         return found
 
@@ -58,7 +60,7 @@ class Dataset:
         records = self.list_of(tenant, endpoint)
         serial, records.serial = records.serial, records.serial + 1
         source = random.Random(f"{self.seed}:{tenant}:{endpoint.resource}:{serial}")
-        fields = self._fields(source, tenant, endpoint, serial, modified_ms)
+        fields = self._fields(source, tenant, endpoint, serial, modified_ms, self._peers_now)
         return Record(endpoint, fields, modified_ms if endpoint.stamp else serial)
 
     def changes(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -97,19 +99,37 @@ class Dataset:
             size = endpoint.size(self.organisations[tenant], random.Random(f"{name}:size"))
             source = random.Random(name)
             stamps = _stamps(source, size) if endpoint.stamp else list(range(size))
-            fields = [self._fields(source, tenant, endpoint, *place) for place in enumerate(stamps)]
+            fields = [
+                self._fields(source, tenant, endpoint, serial, at, self._peers)
+                for serial, at in enumerate(stamps)
+            ]
             found = self._seeds[tenant, resource] = _Seed(fields, stamps)
         return found
 
     def _fields(
-        self, source: random.Random, tenant: str, endpoint: Endpoint, serial: int, modified_ms: int
+        self,
+        source: random.Random,
+        tenant: str,
+        endpoint: Endpoint,
+        serial: int,
+        modified_ms: int,
+        peers: Callable[[str, str], Sequence[Mapping[str, Any]]],
     ) -> Mapping[str, Any]:
-        making = Making(source, self.organisations[tenant], serial, modified_ms, partial(self._peers, tenant))
+        own = partial(self._filled, tenant)
+        making = Making(source, self.organisations[tenant], serial, modified_ms, partial(peers, tenant), own)
         return stamped(endpoint, endpoint.make(making), modified_ms)
 
     def _peers(self, tenant: str, resource: str) -> Sequence[Mapping[str, Any]]:
         # Always the seed's own records: what was edited since must not change what the seed makes.
         return self._seeded(tenant, resource).fields
+
+    def _filled(self, tenant: str, resource: str, name: str | None) -> Sequence[Mapping[str, Any]]:
+        seed = self._seeded(tenant, resource)
+        return seed.fields if name is None else seed.having(name)
+
+    def _peers_now(self, tenant: str, resource: str) -> Sequence[Mapping[str, Any]]:
+        # What is added later refers to what is there then.
+        return [row.fields for row in self.list_of(tenant, BY_RESOURCE[resource]).rows]
 
 
 @dataclass(frozen=True)
@@ -118,6 +138,13 @@ class _Seed:
 
     fields: list[Mapping[str, Any]]
     stamps: list[int]
+    _having: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def having(self, name: str) -> list[Mapping[str, Any]]:
+        """The records in which a field is filled; sorted out once, for every generator asks again."""
+        if name not in self._having:
+            self._having[name] = [fields for fields in self.fields if fields.get(name)]
+        return self._having[name]
 
 
 def stamped(endpoint: Endpoint, fields: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:

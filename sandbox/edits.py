@@ -1,9 +1,9 @@
 """What people do in Xero meanwhile: change, add, archive, void, remove, and change without a trace."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sandbox.clock import Clock
 from sandbox.dataset import Dataset, stamped
@@ -12,8 +12,8 @@ from sandbox.endpoints.endpoint import TARGETS
 from sandbox.records import Record, RecordList
 from sandbox.rendering import LONE_SURROGATE
 
-Action = Literal["edit", "add", "archive", "restore", "remove", "silent", "void"]
-ACTIONS: tuple[Action, ...] = ("edit", "add", "archive", "restore", "remove", "silent", "void")
+Action = Literal["edit", "add", "archive", "restore", "remove", "silent", "void", "merge"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
 POISONS = {"nul": "\x00", "surrogate": LONE_SURROGATE}
 
 
@@ -74,6 +74,7 @@ class Edits:
         records = self.dataset.list_of(edit.tenant, endpoint)
         records.settle(self.clock.now())
         if edit.action == "add":
+            self._check_room(edit.tenant, endpoint)
             states = [self.dataset.make(edit.tenant, endpoint, at) for at in self._stamps(edit, edit.count)]
             states = [
                 _changed(endpoint, state, _wished(endpoint, edit), state.modified_ms) for state in states
@@ -90,7 +91,7 @@ class Edits:
             _changed(
                 endpoint,
                 record,
-                _change(endpoint, edit.action, record.fields) | _wished(endpoint, edit),
+                self._change(records, edit, record, chosen) | _wished(endpoint, edit),
                 at if restamped else record.modified_ms,
             )
             for record, at in zip(chosen, stamps, strict=True)
@@ -106,6 +107,33 @@ class Edits:
                     armed.ids.extend(self.do(armed.edit))
                 except EditError as error:
                     armed.error = str(error)
+
+    def _check_room(self, tenant: str, endpoint: Endpoint) -> None:
+        inside = endpoint.inside
+        if inside is not None and not self.dataset.list_of(tenant, BY_RESOURCE[inside.resource]).rows:
+            raise EditError(f"{endpoint.resource} has no record of {inside.resource} to stand in.")
+
+    def _change(
+        self, records: RecordList, edit: Edit, record: Record, chosen: Sequence[Record]
+    ) -> dict[str, Any]:
+        endpoint, action = records.endpoint, edit.action
+        if action in endpoint.targets:
+            return {endpoint.status: endpoint.targets[action]}
+        if action == "merge" and endpoint.merged is not None:
+            into = edit.fields.get(endpoint.merged) or self._other(records, chosen)
+            return {endpoint.status: endpoint.targets["archive"], endpoint.merged: into}
+        if action == "silent" and endpoint.silent is not None:
+            return endpoint.silent.change(record.fields)
+        return endpoint.edited(record.fields)
+
+    def _other(self, records: RecordList, chosen: Sequence[Record]) -> str:
+        """The id of an active record that is not among the chosen ones."""
+        ids = {record.id for record in chosen}
+        active = (row for row in records.rows if _is_fit(records.endpoint, "merge", row.fields))
+        others = [row.id for row in active if row.id not in ids]
+        if not others:
+            raise EditError(f"{records.endpoint.resource} has no other active record.")
+        return self.source.choice(others)
 
     def _show(self, records: RecordList, states: list[Record], edit: Edit) -> list[str]:
         for state in states:
@@ -142,6 +170,8 @@ def check(edit: Edit) -> None:
     endpoint = BY_RESOURCE[edit.resource]
     if edit.action in TARGETS and edit.action not in endpoint.targets:
         raise EditError(f"{edit.resource} knows no {edit.action}.")
+    if edit.action == "merge" and endpoint.merged is None:
+        raise EditError(f"{edit.resource} knows no merge.")
 
 
 def _is_fit(endpoint: Endpoint, action: Action, fields: Mapping[str, Any]) -> bool:
@@ -151,17 +181,11 @@ def _is_fit(endpoint: Endpoint, action: Action, fields: Mapping[str, Any]) -> bo
         return status == archived
     if action in {"archive", "void"}:
         return status not in {endpoint.targets[action], archived}
+    if action == "merge":
+        return status == endpoint.targets["restore"]
     if action == "silent" and endpoint.silent is not None:
         return endpoint.silent.fits(fields)
     return True
-
-
-def _change(endpoint: Endpoint, action: Action, fields: Mapping[str, Any]) -> dict[str, Any]:
-    if action in endpoint.targets:
-        return {endpoint.status: endpoint.targets[action]}
-    if action == "silent" and endpoint.silent is not None:
-        return endpoint.silent.change(fields)
-    return endpoint.edited(fields)
 
 
 def _wished(endpoint: Endpoint, edit: Edit) -> dict[str, Any]:

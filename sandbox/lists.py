@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Literal
 
 from sandbox.answers import Answer, bad_request, not_found
 from sandbox.endpoints import Endpoint, Paging
-from sandbox.records import Record, RecordList
+from sandbox.records import Record, RecordList, View
 from sandbox.rendering import envelope
 from sandbox.where import QueryError, Test, parse_order, parse_where, sort_key, value_at
 
@@ -18,7 +19,8 @@ Reading = Literal["inclusive", "exclusive"]
 
 PROVIDER_NAME = "Sandbox App"
 DEFAULT_PAGE_SIZE = 100
-LARGEST_PAGE_SIZE = 1000
+
+_RANGES = {"page": (1, 1_000_000), "pageSize": (1, 1000), "offset": (0, 2**31 - 1)}
 
 
 class BadQuestionError(Exception):
@@ -46,8 +48,8 @@ class Question:
     since_ms: int | None = None
     page: int | None = None
     page_size: int = DEFAULT_PAGE_SIZE
-    everything: bool = False
-    brief: bool = False
+    after: int = 0  # the number that offset= names
+    view: View = field(default_factory=View)
     order: tuple[str, bool] | None = None
     tests: tuple[Test, ...] = field(default=())
 
@@ -61,7 +63,7 @@ def understand(endpoint: Endpoint, query: Mapping[str, str], since: str | None, 
     page = _number(query, "page", 1) if "page" in query or forced else None
     if endpoint.paging is Paging.HUNDREDS:
         page = page or 1
-    paged = endpoint.paging is Paging.PAGED
+    paged, pageless = endpoint.paging is Paging.PAGED, endpoint.paging in {Paging.WHOLE, Paging.NUMBERED}
     try:
         tests = [parse_where(query["where"])] if endpoint.where and query.get("where") else []
         order = parse_order(query["order"]) if query.get("order") else None
@@ -70,10 +72,15 @@ def understand(endpoint: Endpoint, query: Mapping[str, str], since: str | None, 
     tests.extend(_csv(path, query[name]) for name, path in endpoint.filters.items() if query.get(name))
     return Question(
         since_ms=_since(since, reading) if endpoint.since and since else None,
-        page=page if endpoint.paging is not Paging.WHOLE else None,
+        page=None if pageless else page,
         page_size=_number(query, "pageSize", DEFAULT_PAGE_SIZE) if paged else DEFAULT_PAGE_SIZE,
-        everything=endpoint.hidden is not None and query.get(endpoint.hidden.unless, "").lower() == "true",
-        brief=paged and (page is None or query.get("summaryOnly", "").lower() == "true"),
+        after=_number(query, "offset", 0) if endpoint.paging is Paging.NUMBERED else 0,
+        view=View(
+            brief=endpoint.paging is Paging.WHOLE
+            or (paged and (page is None or _says(query, "summaryOnly"))),
+            exact=query.get("unitdp") == "4",
+            everything=endpoint.hidden is not None and _says(query, endpoint.hidden.unless),
+        ),
         order=order,
         tests=tuple(tests),
     )
@@ -83,7 +90,7 @@ def answer_list(records: RecordList, question: Question, now_ms: int, twist: Twi
     """The rows asked for, in the envelope and in the bytes that Xero would send."""
     endpoint = records.endpoint
     rows = [] if twist.empty else _matching(records, question, filtered=not twist.filter_ignored)
-    shown = rows if question.page is None or _is_trapped(endpoint, question) else _cut(rows, question)
+    shown = rows if _is_trapped(endpoint, question) else _cut(rows, endpoint, question)
     if twist.left_out:
         shown = shown[: -twist.left_out]
     if twist.wrong_order:
@@ -96,23 +103,23 @@ def answer_list(records: RecordList, question: Question, now_ms: int, twist: Twi
             "pageCount": math.ceil(len(rows) / question.page_size),
             "itemCount": len(rows),
         }
-    if question.page in {None, 1}:
-        records.read.clear()
-    records.read.update(row.id for row in shown)
-    bodies = [row.brief(endpoint) if question.brief else row.wide(endpoint) for row in shown]
+    bodies = records.show(shown, question.view, afresh=question.page in {None, 1} and question.after == 0)
     return _answer(head, endpoint, bodies)
 
 
-def answer_one(records: RecordList, wanted: str, now_ms: int) -> Answer:
-    """One record by its id or its number, or the empty 404."""
+def answer_one(records: RecordList, wanted: str, query: Mapping[str, str], now_ms: int) -> Answer:
+    """One record by its id or its number, hidden or not, with all there is to it; or the empty 404."""
     endpoint = records.endpoint
+    if not endpoint.alone:
+        return not_found()
     found = records.by_id.get(wanted) or records.by_id.get(wanted.lower())
     if found is None and endpoint.number is not None:
-        named = (row for row in records.rows if row.fields.get(endpoint.number) == wanted)
+        named = (row for row in records.rows if str(row.fields.get(endpoint.number)) == wanted)
         found = next(named, None)
     if found is None:
         return not_found()
-    return _answer(_head(endpoint, now_ms), endpoint, [found.wide(endpoint)])
+    view = View(exact=query.get("unitdp") == "4")
+    return _answer(_head(endpoint, now_ms), endpoint, [records.body(found, view)])
 
 
 def _answer(head: dict[str, object], endpoint: Endpoint, bodies: Sequence[bytes]) -> Answer:
@@ -131,11 +138,8 @@ def _head(endpoint: Endpoint, now_ms: int) -> dict[str, object]:
 
 
 def _matching(records: RecordList, question: Question, *, filtered: bool) -> list[Record]:
-    start = 0
-    if filtered and question.since_ms is not None:
-        start = records.first_at(question.since_ms)
-    rows = records.rows[start:]
-    if records.endpoint.hidden is not None and not question.everything:
+    rows = records.since(question.since_ms if filtered else None)
+    if records.endpoint.hidden is not None and not question.view.everything:
         rows = [row for row in rows if not row.hidden]
     if filtered:
         for test in question.tests:
@@ -156,17 +160,26 @@ def _is_trapped(endpoint: Endpoint, question: Question) -> bool:
     return endpoint.order_trap and question.order is not None
 
 
-def _cut(rows: list[Record], question: Question) -> list[Record]:
-    start = ((question.page or 1) - 1) * question.page_size
+def _cut(rows: list[Record], endpoint: Endpoint, question: Question) -> list[Record]:
+    if endpoint.paging is Paging.NUMBERED:
+        start = bisect_right(rows, question.after, key=lambda row: row.key[0])
+    elif question.page is None:
+        return rows
+    else:
+        start = (question.page - 1) * question.page_size
     return rows[start : start + question.page_size]
+
+
+def _says(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "").lower() == "true"
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
-    largest = LARGEST_PAGE_SIZE if name == "pageSize" else 1_000_000
-    if text.isascii() and text.isdecimal() and 1 <= int(text) <= largest:
+    least, largest = _RANGES[name]
+    if text.isascii() and text.isdecimal() and least <= int(text) <= largest:
         return int(text)
-    message = f"{name} must be a whole number from 1 to {largest}"
+    message = f"{name} must be a whole number from {least} to {largest}"
     raise BadQuestionError(bad_request(10, "ValidationException", message))
 
 

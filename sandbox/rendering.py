@@ -1,7 +1,7 @@
 """Writes JSON the way Xero's servers do: indented with CRLF, `\\/` for a slash, money with its zeros."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ LONE_SURROGATE = "\ufdd0"
 
 _MARKER = LONE_SURROGATE.encode()
 _CRLF = b"\r\n"
+_CENT = Decimal("0.01")
 
 
 def render(fields: Mapping[str, Any], *, compact: bool) -> bytes:
@@ -26,6 +27,19 @@ def render(fields: Mapping[str, Any], *, compact: bool) -> bytes:
     # Raw line ends and raw slashes occur only where they are meant: inside strings JSON escapes the one,
     # and the other may always be escaped.
     return text.replace(b"/", b"\\/").replace(b"\n", b"\r\n    ").replace(_MARKER, b"\\ud800")
+
+
+def rounded(fields: Any, path: str) -> Any:
+    """The same fields with the amounts at a path such as `LineItems.UnitAmount` rounded to cents."""
+    if isinstance(fields, list):
+        return [rounded(each, path) for each in fields]
+    name, _, rest = path.partition(".")
+    if not isinstance(fields, Mapping) or name not in fields:
+        return fields
+    value = fields[name]
+    if rest:
+        return {**fields, name: rounded(value, rest)}
+    return {**fields, name: value.quantize(_CENT, ROUND_HALF_UP)} if isinstance(value, Decimal) else fields
 
 
 def envelope(head: Mapping[str, Any], key: str, records: Sequence[bytes], *, compact: bool) -> bytes:

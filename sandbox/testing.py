@@ -168,7 +168,7 @@ class Sandbox:
     ) -> list[str]:
         """Change records as a person in Xero would, at once or between an armed tenant's list calls.
 
-        `action`: edit, add, archive, restore, remove, silent, void; `which`: first, random, read.
+        `action`: edit, add, archive, restore, remove, silent, void, merge; `which`: first, random, read.
         More wishes: `same_second`, `visible_after` (seconds), `fields` (set to these values), `poison`
         (nul, surrogate), `after_calls` ({"endpoint", "skip", "every", "times"}).
         Returns the ids that were changed (none for an armed edit: see `armed_edits`).

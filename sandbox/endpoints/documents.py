@@ -25,6 +25,7 @@ DOCUMENTS = (
         paging=Paging.PAGED,
         number="InvoiceNumber",
         emptied=("LineItems",),
+        unit_amounts=("LineItems.UnitAmount",),
         filters={
             "IDs": "InvoiceID",
             "InvoiceNumbers": "InvoiceNumber",

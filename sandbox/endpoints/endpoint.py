@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.endpoints.changes import Silent, Text, Turn
 from sandbox.endpoints.sizes import Size
 from sandbox.generators.making import Generator
+from sandbox.rendering import rounded
 
 TARGETS = ("archive", "restore", "void")  # actions that lead to a status
 
@@ -80,10 +81,29 @@ class Endpoint:
     merged: str | None = None  # the field that names the record another was merged into
     silent: Silent | None = None  # else a silent change is an edit without a new stamp
 
-    def summary(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """What a list without `page` tells of a record."""
-        kept = {name: value for name, value in fields.items() if name not in self.dropped}
-        return kept | {name: [] for name in self.emptied if name in kept}
+    @property
+    def counted(self) -> str | None:
+        """The number by which the list is in order, where it is not in order of time."""
+        return self.number if self.paging is Paging.NUMBERED else None
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether some answers tell less of a record than others."""
+        return bool(self.emptied or self.dropped)
+
+    def shown(
+        self, fields: Mapping[str, Any], *, brief: bool = False, exact: bool = True
+    ) -> Mapping[str, Any]:
+        """What an answer tells of a record: a summary or all, unit amounts exact or in cents."""
+        if brief:
+            fields = {name: value for name, value in fields.items() if name not in self.dropped}
+            fields |= {name: [] for name in self.emptied if name in fields}
+        if not exact:
+            for path in self.unit_amounts:
+                fields = rounded(fields, path)
+        if self.inside is not None:
+            fields = {name: value for name, value in fields.items() if name != self.inside.by}
+        return fields
 
     def is_hidden(self, fields: Mapping[str, Any]) -> bool:
         """Whether the record is left out of lists that do not ask for it."""

@@ -43,6 +43,7 @@ class Making:
     serial: int
     modified_ms: int
     peers: Callable[[str], Sequence[Mapping[str, Any]]]
+    seeded: Callable[[str, str | None], Sequence[Mapping[str, Any]]]
 
     def every(self, nth: int, at: int) -> bool:
         """True for one record in `nth`: oddities come in every list long enough, not by luck."""
@@ -56,6 +57,16 @@ class Making:
         """Some record of another list of the organisation, if it has any."""
         others = self.peers(resource)
         return self.source.choice(others) if others else None
+
+    def one_with(self, resource: str, filled: str) -> Mapping[str, Any] | None:
+        """Some record of another list's seed in which a field is filled."""
+        others = self.seeded(resource, filled)
+        return self.source.choice(others) if others else None
+
+    def nth(self, resource: str, place: int, filled: str | None = None) -> Mapping[str, Any] | None:
+        """The same record of another list's seed every time, so that each is taken by one record only."""
+        others = self.seeded(resource, filled)
+        return others[place] if place < len(others) else None
 
 
 Generator = Callable[[Making], Fields]
