@@ -10,11 +10,11 @@ from celery import Celery
 from config.logging import configure
 from ledgertide.api import Door, PressHandle
 from ledgertide.demo.cost import Meter
+from ledgertide.demo.edits import Customer, People
 from ledgertide.demo.report import Report, judge, show
 from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.live import summary
 from ledgertide.embedded.run import signals_end_us
-from ledgertide.embedded.sandbox_doors import SandboxDoors
 from ledgertide.embedded.snapshot import Observer, Snapshot
 from ledgertide.embedded.system import Plan, System, embedded
 from ledgertide.output import say, show_json
@@ -28,25 +28,6 @@ PROCESSES_READY_WITHIN = timedelta(seconds=60)
 READ_WITHIN = timedelta(minutes=4)
 ANSWERED_WITHIN = timedelta(minutes=3)
 SAY_EVERY_SECONDS = 2.0
-
-# What people do at the provider between the first read and the comparison, in every third organisation.
-EDITS = (
-    ("xero.contacts", "edit", 3),
-    ("xero.contacts", "add", 2),
-    ("xero.contacts", "archive", 1),
-    ("xero.invoices", "edit", 3),
-    ("xero.invoices", "add", 2),
-    ("xero.invoices", "void", 1),
-    ("xero.quotes", "edit", 2),
-    ("xero.quotes", "add", 1),
-    ("xero.manual_journals", "edit", 1),
-    ("xero.manual_journals", "add", 1),
-    ("xero.linked_transactions", "add", 1),
-    ("xero.tax_rates", "edit", 1),
-    ("xero.organisations", "edit", 1),
-)
-# A change that moves no modified time: only a full read can find it.
-SILENT_IN = "xero.contacts"
 
 
 def demonstrate(
@@ -86,10 +67,10 @@ def _demonstrate(
     first_fresh = _first_fresh(services, began_at)
     tell(f"All {first.feeds} feeds are fresh after {read_seconds:.1f} s. Now edits and presses ...")
     pressed_at = time.monotonic()
-    handles = _edit_and_press(app, system.doors)
-    _await_presses(system, handles)
+    people = People(system.doors, Door(app))
+    presses = _edit_and_press(system, app, people)
     press_seconds = time.monotonic() - pressed_at
-    tell(f"{len(handles)} presses were answered after {press_seconds:.1f} s. Comparing every record ...")
+    tell(f"{presses} presses were answered after {press_seconds:.1f} s. Comparing every record ...")
     cost = meter.read()
     before_comparing(services)
     return judge(
@@ -99,7 +80,8 @@ def _demonstrate(
         first_fresh=first_fresh,
         read_seconds=read_seconds,
         press_seconds=press_seconds,
-        presses=len(handles),
+        presses=presses,
+        edits=people.done,
     )
 
 
@@ -155,25 +137,24 @@ def _first_fresh(services: Services, since: datetime) -> dict[str, float]:
     return latest
 
 
-def _edit_and_press(app: Celery, doors: SandboxDoors) -> list[PressHandle]:
+def _edit_and_press(system: System, app: Celery, people: People) -> int:
+    """In a third of the organisations people edit, in a third silently, in a third they remove."""
     with app.services.database.reading() as tx:
         slugs = {one.id: one.slug for one in organisations.everyone(tx)}
-        links = sorted(organisations.every_link(tx), key=lambda link: slugs[link.organisation_id])
-    door = Door(app)
-    handles = []
-    for link in links[::3]:
-        for resource, action, count in EDITS:
-            doors.edit(link.tenant_id, resource, action, count=count)
-        slug = slugs[link.organisation_id]
-        handles += [door.sync_now(slug, resource, by="demo") for resource in _edited()]
-    for link in links[1::6]:
-        doors.edit(link.tenant_id, SILENT_IN, "silent", count=2)
-        handles.append(door.sync_full(slugs[link.organisation_id], SILENT_IN, by="demo"))
-    return handles
-
-
-def _edited() -> dict[str, None]:
-    return dict.fromkeys(resource for resource, _, _ in EDITS)
+        links = organisations.every_link(tx)
+    customers = sorted(
+        (Customer(slugs[link.organisation_id], link.tenant_id) for link in links), key=lambda one: one.slug
+    )
+    removed = people.remove(customers[2::3])
+    handles = [
+        *people.edit(customers[::3]),
+        *people.edit_silently(customers[1::3]),
+        *people.read_whole(removed),
+    ]
+    _await_presses(system, handles)
+    again = people.read_whole(removed)
+    _await_presses(system, again)
+    return len(handles) + len(again)
 
 
 def _await_presses(system: System, handles: list[PressHandle]) -> None:

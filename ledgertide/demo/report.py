@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.xero import ENDPOINTS
 from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
+from ledgertide.demo.edits import RESOURCES
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from ledgertide.output import console, say, table
 from store import organisations
@@ -14,6 +15,11 @@ from sync.services import Services
 
 SIGN_IN = "sign-in"
 REFUSED = 429
+
+_OFF = {endpoint.resource: endpoint.off for endpoint in ENDPOINTS}
+# The provider's log knows paths; two lists that share one are told apart by nobody.
+_LISTS = {endpoint.path: endpoint.resource for endpoint in reversed(ENDPOINTS)}
+_COUNTED = {*_LISTS.values(), SIGN_IN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,10 @@ class Row:
     missing: int
     extra: int
     stale: int
-    calls: int
+    calls: int | None  # None: counted with the list above, at the same path
     refused: int
     seconds: float  # from the connecting until the last of its feeds was fresh
+    off: bool = False  # not read, so not compared either
 
 
 @dataclass(slots=True)
@@ -38,6 +45,7 @@ class Report:
     organisations: int
     rows: list[Row]
     presses: int
+    edits: Mapping[str, int]
     read_seconds: float
     press_seconds: float
     cpu_ms_per_call: dict[str, float]
@@ -47,9 +55,21 @@ class Report:
     @property
     def total(self) -> Row:
         """The sums."""
-        names = ("at_provider", "in_store", "missing", "extra", "stale", "calls", "refused")
-        sums = {name: sum(getattr(row, name) for row in self.rows) for name in names}
-        return Row(resource="all", seconds=self.read_seconds, **sums)
+
+        def summed(name: str) -> int:
+            return sum(getattr(row, name) or 0 for row in self.rows)
+
+        return Row(
+            resource="all",
+            at_provider=summed("at_provider"),
+            in_store=summed("in_store"),
+            missing=summed("missing"),
+            extra=summed("extra"),
+            stale=summed("stale"),
+            calls=summed("calls"),
+            refused=summed("refused"),
+            seconds=self.read_seconds,
+        )
 
     @property
     def is_good(self) -> bool:
@@ -71,15 +91,18 @@ def judge(
     read_seconds: float,
     press_seconds: float,
     presses: int,
+    edits: Mapping[str, int],
 ) -> Report:
     """Compare every record of every organisation, and count from the sandbox's own log."""
     log = doors.calls()
     compared = _compare(services, doors)
-    paths = {endpoint.path: endpoint.resource for endpoint in ENDPOINTS}
-    calls = Counter(paths.get(call["endpoint"], SIGN_IN) for call in log)
-    refused = Counter(paths.get(call["endpoint"], SIGN_IN) for call in log if call["status"] == REFUSED)
+    calls, refused = Counter[str](), Counter[str]()
+    for call in log:
+        asked = _LISTS.get(call["endpoint"], SIGN_IN)
+        calls[asked] += 1
+        refused[asked] += call["status"] == REFUSED
     rows = []
-    for resource in (*paths.values(), SIGN_IN):
+    for resource in (*_OFF, SIGN_IN):
         difference = add_up(compared[resource].values())
         rows.append(
             Row(
@@ -89,15 +112,17 @@ def judge(
                 len(difference.missing),
                 len(difference.extra),
                 len(difference.stale),
-                calls[resource],
+                calls[resource] if resource in _COUNTED else None,
                 refused[resource],
                 first_fresh.get(resource, 0.0),
+                off=_OFF.get(resource, False),
             )
         )
     return Report(
         organisations=len({slug for found in compared.values() for slug in found}),
         rows=rows,
         presses=presses,
+        edits=dict(edits),
         read_seconds=read_seconds,
         press_seconds=press_seconds,
         cpu_ms_per_call={name: 1000 * used / max(1, len(log)) for name, used in cost.items()},
@@ -105,29 +130,24 @@ def judge(
     )
 
 
+WORDS = {
+    "edit": "edited",
+    "add": "added",
+    "archive": "archived",
+    "merge": "merged",
+    "void": "voided",
+    "silent": "changed silently",
+    "remove": "removed",
+}
+COLUMNS = ("at provider", "in store", "missing", "extra", "stale", "calls", "refused", "seconds")
+
+
 def show(report: Report) -> None:
     """Print the tables."""
-    columns = (
-        "resource",
-        "at provider",
-        "in store",
-        "missing",
-        "extra",
-        "stale",
-        "calls",
-        "refused",
-        "seconds",
-    )
-    rows = [
-        (
-            *(getattr(row, name) for name in Row.__dataclass_fields__ if name != "seconds"),
-            f"{row.seconds:.1f}",
-        )
-        for row in (*report.rows, report.total)
-    ]
+    rows = [_told(row) for row in (*report.rows, report.total)]
     out = console()
     out.print()
-    out.print(table(columns, rows, numbers=columns[1:]))
+    out.print(table(("resource", *COLUMNS), rows, numbers=COLUMNS))
     out.print()
     costs = [(name, f"{cost:.2f}") for name, cost in report.cpu_ms_per_call.items()]
     costs.append(("all", f"{sum(report.cpu_ms_per_call.values()):.2f}"))
@@ -135,6 +155,10 @@ def show(report: Report) -> None:
     out.print()
     for line in report.differing:
         say(line)
+    done = ", ".join(
+        f"{report.edits[action]} {word}" for action, word in WORDS.items() if action in report.edits
+    )
+    say(f"Records meanwhile at the provider: {done}.")
     say(
         f"{report.organisations} organisations fresh {report.read_seconds:.1f} s after they were connected, "
         f"{report.presses} presses answered in {report.press_seconds:.1f} s, "
@@ -146,17 +170,25 @@ def show(report: Report) -> None:
     say(verdict)
 
 
+def _told(row: Row) -> tuple[str, ...]:
+    if row.off:
+        return (row.resource, "off", *[""] * (len(COLUMNS) - 1))
+    figures = (row.at_provider, row.in_store, row.missing, row.extra, row.stale)
+    calls = "↑" if row.calls is None else str(row.calls)
+    return (row.resource, *map(str, figures), calls, str(row.refused), f"{row.seconds:.1f}")
+
+
 def _compare(services: Services, doors: SandboxDoors) -> dict[str, dict[str, Difference]]:
     compared: dict[str, dict[str, Difference]] = defaultdict(dict)
     with services.database.reading() as tx:
         slugs = {one.id: one.slug for one in organisations.everyone(tx)}
         links = organisations.every_link(tx)
     for link in links:
-        for endpoint in ENDPOINTS:
-            dump = doors.dump(link.tenant_id, endpoint.resource)
+        for resource in RESOURCES:
+            dump = doors.dump(link.tenant_id, resource)
             with services.database.reading() as tx:
-                difference = compare_with_dump(tx.scope(link.organisation_id), endpoint.resource, dump)
-            compared[endpoint.resource][slugs[link.organisation_id]] = difference
+                difference = compare_with_dump(tx.scope(link.organisation_id), resource, dump)
+            compared[resource][slugs[link.organisation_id]] = difference
     return compared
 
 

@@ -11,7 +11,7 @@ from store import history, organisations, records
 from store.history import RunLine
 from sync.services import SHAPES, Services
 from tasks.process import open_for
-from tests.acceptance.running import Running, running
+from tests.acceptance.running import FEEDS, Running, running
 from workers.celery import make_app
 
 
@@ -21,7 +21,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("installation")
     words = ("--organisations", "7", "--edits-per-minute", "0", "--sandbox-port", "0", "--flower-port", "0")
     with running(folder, *words) as started:
-        started.says("All 49 feeds are fresh")
+        started.says(f"All {7 * FEEDS} feeds are fresh")
         yield started
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from config.settings import environment_with
 from ledgertide.api import Door
+from sync.services import SHAPES
 from tests.acceptance.conftest import Customer
-from tests.acceptance.running import Running, command
+from tests.acceptance.running import FEEDS, Running, command
 
 CONTACTS = "xero.contacts"
 
@@ -53,7 +54,7 @@ def test_on_a_terminal_waiting_shows_bars(installation: Running, customer: Custo
 
     assert status == 0
     assert "feeds up to date" in shown
-    assert "7/7" in shown
+    assert f"{FEEDS}/{FEEDS}" in shown
 
 
 def on_a_terminal(installation: Running, *words: str) -> tuple[str, int]:
@@ -94,6 +95,20 @@ def test_what_a_program_reads_is_json_of_all_organisations(
     found = installation.asks(*words)
 
     assert len({one.get("organisation") or one["slug"] for one in found}) == 7
+
+
+def test_the_feeds_of_all_are_told_by_state_and_those_of_one_or_of_a_state_one_by_one(
+    installation: Running, customer: Customer
+) -> None:
+    of_all = installation.types("feeds").stdout.splitlines()
+    of_one = installation.types("feeds", customer.slug).stdout.splitlines()
+    up_to_date = installation.types("feeds", "--state", "up to date").stdout.splitlines()
+
+    assert len(of_all) < 7 * FEEDS
+    assert of_all[-1].startswith("One by one: ")
+    told = {line.partition("  ")[2].strip(): line.split()[0] for line in of_all if line[:1].isdigit()}
+    assert int(told["up to date"]) == len(up_to_date) - 1
+    assert len(of_one) - 1 == len(SHAPES)
 
 
 def test_one_organisations_lines_name_no_other(installation: Running, customer: Customer) -> None:

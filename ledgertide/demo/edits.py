@@ -1,0 +1,85 @@
+"""What people do at the provider after the first read, in every list, and who presses for it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+
+from connectors.xero import ENDPOINTS
+from ledgertide.api import Door, PressHandle
+from ledgertide.embedded.sandbox_doors import SandboxDoors
+
+BY = "demo"
+RESOURCES = tuple(endpoint.resource for endpoint in ENDPOINTS if not endpoint.off)
+# An organisation is one record: none comes beside it, and it cannot be taken away.
+ITSELF = "xero.organisations"
+
+# What only some lists know.
+BESIDES = (
+    ("xero.contacts", "archive", 2),
+    ("xero.contacts", "merge", 1),
+    ("xero.accounts", "archive", 1),
+    ("xero.invoices", "void", 1),
+    ("xero.quotes", "void", 1),
+    ("xero.manual_journals", "void", 1),
+)
+EDITS = (
+    *((resource, "edit", 2) for resource in RESOURCES),
+    *((resource, "add", 1) for resource in RESOURCES if resource != ITSELF),
+    *(one for one in BESIDES if one[0] in RESOURCES),
+)
+# At most so many lists of one organisation are read whole again: it has 60 calls a minute.
+FULL_AT_MOST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One organisation, here and at the provider."""
+
+    slug: str
+    tenant_id: str
+
+
+@dataclass
+class People:
+    """Edit there and press here; ``done`` counts the records by what was done to them."""
+
+    doors: SandboxDoors
+    door: Door
+    done: Counter[str] = field(default_factory=Counter)
+
+    def edit(self, customers: Iterable[Customer]) -> list[PressHandle]:
+        """Change every list of these organisations so that a press finds it."""
+        handles = []
+        for customer in customers:
+            for resource, action, count in EDITS:
+                self._do(customer, resource, action, count)
+            handles += [self.door.sync_now(customer.slug, resource, by=BY) for resource in RESOURCES]
+        return handles
+
+    def edit_silently(self, customers: Sequence[Customer]) -> list[PressHandle]:
+        """Change records without a new modified time: only a full read can find that."""
+        dealt = deal(RESOURCES, customers)
+        for customer, resource in dealt:
+            self._do(customer, resource, "silent", 2)
+        return self.read_whole(dealt)
+
+    def remove(self, customers: Sequence[Customer]) -> list[tuple[Customer, str]]:
+        """Take records away without a word: two full reads that agree must miss them."""
+        dealt = deal([resource for resource in RESOURCES if resource != ITSELF], customers)
+        for customer, resource in dealt:
+            self._do(customer, resource, "remove", 1)
+        return dealt
+
+    def read_whole(self, dealt: Iterable[tuple[Customer, str]]) -> list[PressHandle]:
+        """Press for a full resync of each."""
+        return [self.door.sync_full(customer.slug, resource, by=BY) for customer, resource in dealt]
+
+    def _do(self, customer: Customer, resource: str, action: str, count: int) -> None:
+        self.done[action] += len(self.doors.edit(customer.tenant_id, resource, action, count=count))
+
+
+def deal(resources: Iterable[str], customers: Sequence[Customer]) -> list[tuple[Customer, str]]:
+    """Each list to one organisation, in turn, as long as none gets too many."""
+    turns = list(zip(cycle(customers), resources, strict=False))
+    return turns[: FULL_AT_MOST * len(customers)]
