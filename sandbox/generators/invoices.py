@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.generators import nested
 from sandbox.generators.lines import Lines, make_lines
 from sandbox.generators.making import Fields, Making
 from sandbox.generators.values import DAY_MS, date_string, guid, midnight, money, rate
@@ -57,14 +58,14 @@ def invoice(making: Making) -> Fields:
     }
     if not bill and making.chance(0.6):
         fields["SentToContact"] = making.chance(0.7)
-    currency, currency_rate = _currency(making)
+    currency, currency_rate = nested.currency(making)
     if status != "DRAFT" or making.chance(0.5):
         fields["CurrencyRate"] = rate(currency_rate)
     fields |= {
         "IsDiscounted": False,
         "HasAttachments": making.chance(0.3),
         "HasErrors": False,
-        "Contact": _contact(making),
+        "Contact": nested.contact(making),
     }
     fields |= _dates(making, date) | _tail(making, lines, total, bill=bill, status=status, amounts=amounts)
     fields["CurrencyCode"] = currency
@@ -85,7 +86,7 @@ def falls_due_later(fields: Mapping[str, Any]) -> Fields:
 
 
 def _tail(making: Making, lines: Lines, total: int, *, bill: bool, status: str, amounts: str) -> Fields:
-    theme: Fields = {} if bill else {"BrandingThemeID": "7889a0ac-262a-40e3-8a63-9a769b1a18af"}
+    theme: Fields = {} if bill else nested.branding_theme(making)
     return theme | {
         "Status": "DELETED" if making.every(97, 31) else status,
         "LineAmountTypes": amounts,
@@ -146,19 +147,6 @@ def _credit_notes(making: Making, date: int) -> list[Fields]:
     ]
 
 
-def _contact(making: Making) -> Fields:
-    contact = making.peer("xero.contacts")
-    return {
-        "ContactID": contact["ContactID"] if contact else guid(making.source),
-        "Name": contact["Name"] if contact else "PowerDirect",
-        "Addresses": [],
-        "Phones": [],
-        "ContactGroups": [],
-        "ContactPersons": [],
-        "HasValidationErrors": False,
-    }
-
-
 def _dates(making: Making, date: int) -> Fields:
     due = date + making.source.choice((0, 7, 14, 20, 30)) * DAY_MS
     if making.every(149, 11):
@@ -171,9 +159,3 @@ def _dates(making: Making, date: int) -> Fields:
         "DueDateString": date_string(due),
         "DueDate": f"/Date({due}+0000)/",
     }
-
-
-def _currency(making: Making) -> tuple[str, int]:
-    if making.chance(0.06):
-        return "EUR", making.source.randrange(400_000, 1_200_000)
-    return making.organisation.country.currency, 1_000_000

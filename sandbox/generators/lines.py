@@ -1,12 +1,11 @@
-"""Makes the lines of invoices and quotes, and their sums."""
+"""Makes the lines of documents, and their sums."""
 
 from dataclasses import dataclass
 
 from sandbox.generators.making import Fields, Making
+from sandbox.generators.tracking import tracked
 from sandbox.generators.values import guid, money, quantity
-from sandbox.generators.words import GOODS, ITEM_CODES, REGIONS
-
-TRACKING_CATEGORY = "351953c4-8127-4009-88c3-f9cd8c9cbe9f"
+from sandbox.generators.words import GOODS, ITEM_CODES
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,15 @@ class Lines:
 
 
 def make_lines(making: Making, *, tax_type: str, inclusive: bool, taxed: bool) -> Lines:
-    """One to four lines, tax rounded line by line as Xero does it."""
-    items, subtotal, tax = [], 0, 0
+    """One to four lines, tax rounded line by line as Xero does it; a few prices are finer than a cent."""
+    items: list[Fields] = []
+    subtotal, tax = 0, 0
     per_cent = making.organisation.country.per_cent
     for _ in range(making.source.choice((1, 1, 1, 2, 2, 3, 4))):
         description, account, price = making.source.choice(GOODS)
         count = making.source.choice((10_000, 10_000, 10_000, 20_000, 50_000, 2_500, 15_000))
-        amount = price * count // 10_000
+        finer = _finer(making) if not items else 0
+        amount = (price * 100 + finer) * count // 1_000_000
         free = not taxed or making.chance(0.1)
         line_tax = 0 if free else _tax(amount, per_cent, inclusive=inclusive)
         subtotal += amount - line_tax if inclusive else amount
@@ -40,12 +41,12 @@ def make_lines(making: Making, *, tax_type: str, inclusive: bool, taxed: bool) -
             line
             | {
                 "Description": description,
-                "UnitAmount": money(price),
-                "TaxType": "NONE" if free else tax_type,
+                "UnitAmount": quantity(price * 100 + finer) if finer else money(price),
+                "TaxType": making.organisation.country.untaxed if free else tax_type,
                 "TaxAmount": money(line_tax),
                 "LineAmount": money(amount),
                 "AccountCode": account,
-                "Tracking": _tracking(making),
+                "Tracking": tracking(making),
                 "Quantity": quantity(count),
                 "LineItemID": guid(making.source),
             }
@@ -53,20 +54,32 @@ def make_lines(making: Making, *, tax_type: str, inclusive: bool, taxed: bool) -
     return Lines(items, subtotal, tax)
 
 
+def one_line(making: Making, description: str, account: str, cents: int) -> Lines:
+    """A single line without tax."""
+    line: Fields = {
+        "Description": description,
+        "UnitAmount": money(cents),
+        "TaxType": making.organisation.country.untaxed,
+        "TaxAmount": money(0),
+        "LineAmount": money(cents),
+        "AccountCode": account,
+        "Tracking": [],
+        "Quantity": quantity(10_000),
+        "LineItemID": guid(making.source),
+    }
+    return Lines([line], cents, 0)
+
+
+def _finer(making: Making) -> int:
+    """Hundredths of a cent, seen with `unitdp=4`: petrol at 1.7395."""
+    return making.serial * 37 % 99 + 1 if making.every(14, 3) else 0
+
+
 def _tax(amount: int, per_cent: int, *, inclusive: bool) -> int:
     return round(amount * per_cent / (100 + per_cent)) if inclusive else round(amount * per_cent / 100)
 
 
-def _tracking(making: Making) -> list[Fields]:
-    if not making.chance(0.2):
-        return []
-    number = making.source.randrange(len(REGIONS))
-    return [
-        {
-            "Name": "Region",
-            "Option": REGIONS[number],
-            "TrackingCategoryID": TRACKING_CATEGORY,
-            "TrackingOptionID": f"ce205173-7387-4651-9726-{number:012x}",
-            "Options": [],
-        }
-    ]
+def tracking(making: Making) -> list[Fields]:
+    """The option a line is tracked by, if it is."""
+    told = tracked(making) if making.chance(0.2) else {}
+    return [told | {"Options": []}] if told else []

@@ -1,0 +1,43 @@
+"""Makes batch payments: several bills paid, or several invoices collected, at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.generators import nested
+from sandbox.generators.making import Fields, Making
+from sandbox.generators.values import date_string, guid, midnight, money
+
+IN_A_BATCH = 14  # of so many paid invoices in order, some were paid by the same batch
+_LONGEST = 6
+
+
+def batch_payment(making: Making) -> Fields:
+    """One batch; it can be made and deleted, never changed."""
+    first = making.serial * IN_A_BATCH
+    paid = making.seeded("xero.invoices", "Payments")[first : first + IN_A_BATCH]
+    bills = [each for each in paid if each["Type"] == "ACCPAY"]
+    chosen = (bills or paid)[:_LONGEST]
+    on = midnight(making.modified_ms)
+    return {
+        "Account": nested.some(nested.bank_account(making), "AccountID", "CurrencyCode"),
+        "Reference": f"Batch {making.serial}" if making.chance(0.7) else "",
+        "BatchPaymentID": guid(making.source),
+        "DateString": date_string(on),
+        "Date": f"/Date({on}+0000)/",
+        "Payments": [_payment(each) for each in chosen],
+        "Type": "PAYBATCH" if bills or not paid else "RECBATCH",
+        "Status": "DELETED" if making.every(17, 5) else "AUTHORISED",
+        "TotalAmount": sum((each["Payments"][0]["Amount"] for each in chosen), money(0)),
+        "UpdatedDateUTC": "",
+        "IsReconciled": making.chance(0.8),
+    }
+
+
+def _payment(invoice: Mapping[str, Any]) -> Fields:
+    told = invoice["Payments"][0]
+    return {
+        "Invoice": nested.invoice(invoice, "InvoiceID", "CurrencyCode"),
+        "PaymentID": told["PaymentID"],
+        "Amount": told["Amount"],
+        "BankAmount": told["Amount"],
+    }
