@@ -1,6 +1,7 @@
 """One HTTP answer is read as a page of a list, or refused because nobody could read it."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 from connectors.dates import read_time
 from connectors.endpoints import Endpoint
 from connectors.errors import BrokenAnswerError
-from connectors.exact import Element, Number, read_object
+from connectors.exact import Element, Number, read_inside, read_object
 from connectors.pages import Record, Reject
-from connectors.records import newest_of_each, read_record
-from connectors.sheets import Pagination, Sheet
+from connectors.records import newest_of_each, read_record, whole_number
+from connectors.sheets import Ask, Pagination, Sheet
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,16 @@ class Reading:
     sheet: Sheet
 
 
-def read_answer(endpoint: Endpoint, page: int, body: bytes, answered_at: datetime | None) -> Reading:
-    """Read the answer to `page` of the endpoint's list; BrokenAnswerError when it is not what it should be.
+def read_answer(endpoint: Endpoint, ask: Ask, body: bytes, answered_at: datetime | None) -> Reading:
+    """Read the answer to `ask` of the endpoint's list; BrokenAnswerError when it is not what it should be.
 
     `answered_at` is the provider's own clock; without it the answer's envelope is asked.
     """
-    members, elements = _open(endpoint, body)
+    members, elements = _open(endpoint, ask, body)
     pagination = _pagination(members)
-    _check_length(page, len(elements), pagination)
+    _check_length(ask.page or 1, len(elements), pagination)
+    if endpoint.inside:
+        elements = _inner(elements, endpoint.inside)
     read = [read_record(endpoint, element) for element in elements]
     records = [row for row in read if isinstance(row, Record)]
     return Reading(
@@ -40,17 +43,34 @@ def read_answer(endpoint: Endpoint, page: int, body: bytes, answered_at: datetim
             rows=tuple((row.id or "", row.modified_at if isinstance(row, Record) else None) for row in read),
             pagination=pagination,
             answered_at=answered_at or _envelope_time(members),
+            numbers=tuple(_numbers(endpoint, elements)),
         ),
     )
 
 
-def _open(endpoint: Endpoint, body: bytes) -> tuple[dict[str, Any], tuple[Element, ...]]:
+def _inner(elements: Iterable[Element], listed: str) -> tuple[Element, ...]:
+    try:
+        return tuple(inner for element in elements for inner in read_inside(element, listed))
+    except ValueError as error:
+        raise BrokenAnswerError(
+            f"The provider's answer holds no list of {listed} where one belongs. It is asked again by itself."
+        ) from error
+
+
+def _numbers(endpoint: Endpoint, elements: Iterable[Element]) -> Iterator[int]:
+    for element in elements if endpoint.number else ():
+        number = whole_number(element.value.get(endpoint.number)) if isinstance(element.value, dict) else None
+        if number is not None:
+            yield number
+
+
+def _open(endpoint: Endpoint, ask: Ask, body: bytes) -> tuple[dict[str, Any], tuple[Element, ...]]:
     if not body.strip():
         raise BrokenAnswerError("The provider sent an empty answer. It is asked again by itself.")
     # Bytes that are no UTF-8 become half surrogates: they cost their own record, not the page.
     text = body.decode("utf-8-sig", "surrogateescape")
     try:
-        members, elements = read_object(text, endpoint.root)
+        members, elements = read_object(text, endpoint.root, one=ask.id is not None)
     except (ValueError, RecursionError) as error:
         what = "a web page" if text.lstrip().startswith("<") else "text that is cut off or no JSON"
         raise BrokenAnswerError(

@@ -7,14 +7,20 @@ from typing import Literal
 
 from config.shapes import Column, ColumnKind, Shape
 
-Paging = Literal["seek", "backward", "whole"]
+Paging = Literal["whole", "changes", "seek", "numbered", "backward", "each"]
 # These cannot be asked for what changed since a time: each read is a full one.
-WHOLE: frozenset[Paging] = frozenset({"backward", "whole"})
+WHOLE: frozenset[Paging] = frozenset({"whole", "backward", "each"})
+
+OUTER = "^"
+"""In the path of a field: the record that this one lies in."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A typed column and where in the record its value stands: `Contact.ContactID` looks inside `Contact`."""
+    """A typed column and where in the record its value stands: `Contact.ContactID` looks inside `Contact`.
+
+    For a record inside another, `^.Name` is a field of the outer one.
+    """
 
     name: str
     path: tuple[str, ...]
@@ -48,6 +54,8 @@ class Endpoint:
     fields: tuple[Field, ...]
     modified: str | None = "UpdatedDateUTC"
     """The field that says when a record was last modified, at its top level; None when there is none."""
+    number: str | None = None
+    """The field with the number by which a numbered list is read."""
     params: Mapping[str, str] = dataclass_field(default_factory=dict)
     """Query parameters besides `page` and `pageSize`."""
     page_size: int = 1000

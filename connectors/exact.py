@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 # PostgreSQL keeps a JSON number as numeric: 131,072 digits before the point, 16,383 after it. Money needs
@@ -31,25 +32,46 @@ class Element:
     value: Any
     problem: str = ""
     """Why `raw` is not quite JSON, when only a lenient reader could find its end."""
+    outer: Mapping[str, Any] | None = None
+    """The members of the element that this one lies in, if it lies in one."""
 
 
-def read_object(text: str, listed: str) -> tuple[dict[str, Any], tuple[Element, ...] | None]:
+def read_object(
+    text: str, listed: str, *, one: bool = False
+) -> tuple[dict[str, Any], tuple[Element, ...] | None]:
     """The members of the one object that `text` is, and apart from them the elements of its list `listed`.
 
-    None stands for a list that is missing or is something else. ValueError when the text is not one JSON
-    object; RecursionError when it is nested too deep to read.
+    None stands for a list that is missing or is something else; with `one`, an object in its place is its
+    only element. ValueError when the text is not one JSON object; RecursionError when it is nested too deep.
     """
+    return _object(text, listed, _STRICT, one=one)
+
+
+def read_inside(element: Element, listed: str) -> tuple[Element, ...]:
+    """The elements of the list inside an element; none when it has no such list. ValueError as above."""
+    members, found = _object(element.raw, listed, _LENIENT)
+    if found is None and members.get(listed) is not None:
+        raise ValueError(f"{listed} is no list")
+    return tuple(replace(inner, outer=members) for inner in found or ())
+
+
+def _object(
+    text: str, listed: str, reader: json.JSONDecoder, *, one: bool = False
+) -> tuple[dict[str, Any], tuple[Element, ...] | None]:
     members: dict[str, Any] = {}
     found: tuple[Element, ...] | None = None
     at = _skip(text, _expect(text, _skip(text, 0), "{"))
     more = not text.startswith("}", at)
     while more:
-        key, at = _STRICT.raw_decode(text, at)
+        key, at = reader.raw_decode(text, at)
         at = _skip(text, _expect(text, _skip(text, at), ":"))
         if key == listed and text.startswith("[", at):
             found, at = _elements(text, at)
+        elif key == listed and one and text.startswith("{", at):
+            element, at = _element(text, at)
+            found = (element,)
         else:
-            members[key], at = _STRICT.raw_decode(text, at)
+            members[key], at = reader.raw_decode(text, at)
         at, more = _next(text, at)
     at = _skip(text, _expect(text, at, "}"))
     if at != len(text):

@@ -1,13 +1,13 @@
 """One element of a provider's list becomes a record, or is set aside with a sentence."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from config.shapes import ID_LIMIT, NUMERIC_DIGITS, TEXT_LIMIT, ColumnKind
 from connectors.dates import read_date, read_time
-from connectors.endpoints import Endpoint
+from connectors.endpoints import OUTER, Endpoint, Field
 from connectors.exact import Element, NotStorableError, Number, content_hash
 from connectors.pages import Record, Reject
 
@@ -20,9 +20,11 @@ def read_record(endpoint: Endpoint, element: Element) -> Record | Reject:
     """
     content = element.value if isinstance(element.value, dict) else {}
     identity = content.get(endpoint.id)
+    columns = {field.name: _column(element, content, field) for field in endpoint.fields}
     try:
         _check_text(element)
-        content_digest = content_hash(element.value)
+        # What is taken from the outer record counts too: a record that moved has changed.
+        content_digest = content_hash([element.value, columns] if endpoint.inside else element.value)
         record_id = _check_identity(endpoint, identity)
         modified_at = _modified_at(endpoint, content)
     except NotStorableError as error:
@@ -33,7 +35,7 @@ def read_record(endpoint: Endpoint, element: Element) -> Record | Reject:
         archived=_is_archived(endpoint, content),
         raw=element.raw,
         hash=content_digest,
-        columns={field.name: _READERS[field.kind](_inside(content, field.path)) for field in endpoint.fields},
+        columns=columns,
     )
 
 
@@ -85,9 +87,26 @@ def _is_archived(endpoint: Endpoint, content: dict[str, Any]) -> bool:
     return isinstance(word, str) and word.upper() in statuses.archived
 
 
+def whole_number(content: Any) -> int | None:
+    """A whole number of up to 64 bits, as a JSON value of the provider's."""
+    if not isinstance(content, Number) or not _WHOLE.fullmatch(content.text):
+        return None
+    whole = int(content.text)
+    return whole if -(2**63) <= whole < 2**63 else None
+
+
+def _column(element: Element, content: dict[str, Any], field: Field) -> Any:
+    read = _READERS[field.kind]
+    if field.path[0] != OUTER:
+        return read(_inside(content, field.path))
+    value = read(_inside(element.outer, field.path[1:]))
+    # The outer record is judged in a list of its own; here its flaw costs a column and no more.
+    return None if isinstance(value, str) and not _is_writable(value) else value
+
+
 def _inside(content: Any, path: tuple[str, ...]) -> Any:
     for key in path:
-        content = content.get(key) if isinstance(content, dict) else None
+        content = content.get(key) if isinstance(content, Mapping) else None
     return content
 
 
@@ -103,13 +122,6 @@ def _boolean(content: Any) -> bool | None:
 
 def _numeric(content: Any) -> str | None:
     return content.text if isinstance(content, Number) and _PLAIN.fullmatch(content.text) else None
-
-
-def _integer(content: Any) -> int | None:
-    if not isinstance(content, Number) or not _WHOLE.fullmatch(content.text):
-        return None
-    whole = int(content.text)
-    return whole if -(2**63) <= whole < 2**63 else None
 
 
 def _timestamp(content: Any) -> str | None:
@@ -130,7 +142,7 @@ _READERS: dict[ColumnKind, Callable[[Any], Any]] = {
     "text": _text,
     "boolean": _boolean,
     "numeric": _numeric,
-    "integer": _integer,
+    "integer": whole_number,
     "timestamp": _timestamp,
     "date": _date,
 }
@@ -146,3 +158,7 @@ def _reject(element: Element, identity: Any, why: str) -> Reject:
 
 def _writable(text: str) -> str:
     return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
+def _is_writable(text: str) -> bool:
+    return _writable(text) == text

@@ -15,17 +15,13 @@ its boundary is unknown: this holds for both readings.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from connectors.pages import FILTER_IGNORED
-from connectors.sheets import OVERLAP, Ask, Sheet, State, Step
+from connectors.sheets import OVERLAP, Ask, Sheet, State, Step, earlier
 
 SECOND = timedelta(seconds=1)
-
-# Records carry times such as /Date(0+0000)/ and typos before 1970. No window begins there; they are read
-# by walking the pages.
-EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Seek(State):
 
 def begin(size: int, newest: datetime | None) -> Seek:
     """Start a run that goes on from `newest`; None reads the list from its beginning."""
-    return Seek(size=size, since=_earlier(newest, OVERLAP), newest=newest)
+    return Seek(size=size, since=earlier(newest, OVERLAP), newest=newest)
 
 
 def ask(seek: Seek) -> Ask:
@@ -102,7 +98,7 @@ def _down(seek: Seek, sheet: Sheet) -> tuple[Seek, bool]:
     # After a walk, whose way down took its time, the window once more: what came meanwhile is in it.
     if _moved(seek, seek.tail) and not (seek.ended and seek.top == 1):
         return replace(
-            seek, since=_earlier(seek.tail, SECOND), page=1, top=None, tail=None, ended=False
+            seek, since=earlier(seek.tail, SECOND), page=1, top=None, tail=None, ended=False
         ), False
     if seek.ended:
         return seek, True
@@ -111,10 +107,9 @@ def _down(seek: Seek, sheet: Sheet) -> tuple[Seek, bool]:
 
 
 def _is_not_what_was_asked(seek: Seek, sheet: Sheet) -> bool:
-    is_older = seek.since is not None and any(time < seek.since for time in sheet.times())
     # Without an announced length, a list that ignores `page` would be walked for ever.
     is_repeated = sheet.pagination is None and bool(sheet.rows) and sheet.fingerprint() == seek.before
-    return is_older or not sheet.is_ordered() or is_repeated
+    return sheet.has_older_than(seek.since) or not sheet.is_ordered() or is_repeated
 
 
 def _note_length(seek: Seek, sheet: Sheet) -> Seek:
@@ -136,14 +131,8 @@ def _read_up_to(seek: Seek, moment: datetime | None) -> Seek:
 
 
 def _moved(seek: Seek, tail: datetime | None) -> bool:
-    since = _earlier(tail, SECOND)
+    since = earlier(tail, SECOND)
     return since is not None and (seek.since is None or since > seek.since)
-
-
-def _earlier(moment: datetime | None, by: timedelta) -> datetime | None:
-    if moment is None or moment < EARLIEST + by:
-        return None
-    return moment.replace(microsecond=0) - by
 
 
 def _last(sheet: Sheet) -> datetime | None:

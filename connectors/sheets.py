@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -34,6 +34,16 @@ class Sheet:
     pagination: Pagination | None
     answered_at: datetime | None
     """The provider's clock when it answered, in whole seconds."""
+    numbers: tuple[int, ...] = ()
+    """The rows' numbers, in their order, where the list is read by them; unreadable ones are left out."""
+
+    def count(self) -> int:
+        """How many records there are, each counted once."""
+        return len({key for key, _ in self.rows})
+
+    def has_older_than(self, since: datetime | None) -> bool:
+        """A row is older than what was asked for."""
+        return since is not None and any(time < since for time in self.times())
 
     def times(self) -> list[datetime]:
         """The readable modified times, in the rows' order."""
@@ -56,11 +66,13 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The next page to ask for, of what size, and since when."""
+    """What to ask for next: a page, what follows a number, one record, or without any of them the list."""
 
-    page: int
-    size: int
+    page: int | None = None
+    size: int = 0
     since: datetime | None = None
+    offset: int | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class Step:
     last: bool = False
     announced: int | None = None
     flaw: str | None = None
+    listing: bool = False
+    """The answer only told which records there are: nothing of it is to be stored."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +109,15 @@ class State:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         written = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
         return {"paging": kind, **written}
+
+
+# Records carry times such as /Date(0+0000)/ and typos before 1970. No question begins there: such records
+# are read with the whole list.
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+def earlier(moment: datetime | None, by: timedelta) -> datetime | None:
+    """The whole second so much before the moment; None, the list's beginning, when that is too long ago."""
+    if moment is None or moment < EARLIEST + by:
+        return None
+    return moment.replace(microsecond=0) - by

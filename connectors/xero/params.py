@@ -9,3 +9,6 @@ ARCHIVED_TOO = {"includeArchived": "true"}
 
 # Unit amounts with four decimals; without it Xero rounds them to two.
 FOUR_DECIMALS = {"unitdp": "4"}
+
+# Of all parameters, those that a question for one record takes as well.
+FOR_ONE = frozenset(FOUR_DECIMALS)

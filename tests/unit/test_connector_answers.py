@@ -12,6 +12,7 @@ from connectors.answers import read_answer
 from connectors.dates import since_header
 from connectors.errors import BrokenAnswerError
 from connectors.pages import FILTER_IGNORED
+from connectors.sheets import Ask
 from connectors.xero import ENDPOINTS
 
 BY_RESOURCE = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
@@ -19,6 +20,7 @@ CONTACTS = BY_RESOURCE["xero.contacts"]
 INVOICES = BY_RESOURCE["xero.invoices"]
 RECORDINGS = Path(__file__).parents[3] / "shared" / "reference" / "recordings"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+PAGE_ONE = Ask(page=1, size=1000)
 
 
 def contact(number: int, seconds: int = 0) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def announced(count: int, size: int = 1000) -> dict[str, int]:
 )
 def test_an_answer_nobody_can_read_is_broken(broken):
     with pytest.raises(BrokenAnswerError) as caught:
-        read_answer(CONTACTS, 1, broken, NOW)
+        read_answer(CONTACTS, PAGE_ONE, broken, NOW)
 
     assert caught.value.at_once
     assert caught.value.sentence.endswith(".")
@@ -75,18 +77,20 @@ def test_a_page_cut_off_anywhere_is_broken():
 
     for end in range(len(whole)):
         with pytest.raises(BrokenAnswerError):
-            read_answer(CONTACTS, 1, whole[:end], NOW)
+            read_answer(CONTACTS, PAGE_ONE, whole[:end], NOW)
 
 
 def test_a_web_page_is_quoted_by_its_title():
     with pytest.raises(BrokenAnswerError) as caught:
-        read_answer(CONTACTS, 1, b"<html><title>Blocked by\n the gateway</title><p>secret</p></html>", NOW)
+        read_answer(
+            CONTACTS, PAGE_ONE, b"<html><title>Blocked by\n the gateway</title><p>secret</p></html>", NOW
+        )
 
     assert caught.value.provider_words == "Blocked by the gateway"
 
 
 def test_a_bad_record_is_set_aside_and_its_page_goes_on():
-    reading = read_answer(CONTACTS, 1, body([contact(1), {"ContactID": "c2"}, contact(3)]), NOW)
+    reading = read_answer(CONTACTS, PAGE_ONE, body([contact(1), {"ContactID": "c2"}, contact(3)]), NOW)
 
     assert [record.id for record in reading.records] == ["c1", "c3"]
     assert [reject.id for reject in reading.rejects] == ["c2"]
@@ -95,14 +99,14 @@ def test_a_bad_record_is_set_aside_and_its_page_goes_on():
 def test_bytes_that_are_no_utf8_cost_one_record():
     rows = body([{**contact(1), "Name": "@"}, contact(2)]).replace(b"@", b"\xff")
 
-    reading = read_answer(CONTACTS, 1, rows, NOW)
+    reading = read_answer(CONTACTS, PAGE_ONE, rows, NOW)
 
     assert [record.id for record in reading.records] == ["c2"]
     assert len(reading.rejects) == 1
 
 
 def test_without_a_date_header_the_envelope_tells_the_time():
-    reading = read_answer(CONTACTS, 1, body([], DateTimeUTC="/Date(1588633397422)/"), None)
+    reading = read_answer(CONTACTS, PAGE_ONE, body([], DateTimeUTC="/Date(1588633397422)/"), None)
 
     assert reading.sheet.answered_at == datetime(2020, 5, 4, 23, 3, 17, 422000, tzinfo=UTC)
 
@@ -119,7 +123,7 @@ def test_without_a_date_header_the_envelope_tells_the_time():
 def test_an_answer_that_ignores_the_question_is_a_flaw_and_leaves_the_cursor(rows):
     newest = datetime.fromtimestamp(1_700_000_000, UTC)
     cursor = paging.begin("seek", 1000, newest)
-    reading = read_answer(CONTACTS, 1, body(rows, pagination=announced(len(rows))), NOW)
+    reading = read_answer(CONTACTS, PAGE_ONE, body(rows, pagination=announced(len(rows))), NOW)
 
     step = paging.step(cursor, reading.sheet)
 
@@ -142,8 +146,8 @@ def test_a_provider_that_ignores_the_page_size_does_not_end_the_list_early():
     cursor = paging.begin("seek", 1000, None)
     rows = [contact(number, number) for number in range(100)]
 
-    told = read_answer(CONTACTS, 1, body(rows, pagination=announced(250, size=100)), NOW)
-    untold = read_answer(CONTACTS, 1, body(rows), NOW)
+    told = read_answer(CONTACTS, PAGE_ONE, body(rows, pagination=announced(250, size=100)), NOW)
+    untold = read_answer(CONTACTS, PAGE_ONE, body(rows), NOW)
 
     assert not paging.step(cursor, told.sheet).last
     assert not paging.step(cursor, untold.sheet).last
@@ -154,10 +158,10 @@ def test_a_read_from_the_beginning_knows_the_lists_length():
     rows = [contact(number, number) for number in range(100)]
 
     first = paging.step(
-        cursor, read_answer(CONTACTS, 1, body(rows, pagination=announced(250, 100)), NOW).sheet
+        cursor, read_answer(CONTACTS, PAGE_ONE, body(rows, pagination=announced(250, 100)), NOW).sheet
     )
     second = paging.step(
-        first.cursor, read_answer(CONTACTS, 1, body(rows, pagination=announced(101, 100)), NOW).sheet
+        first.cursor, read_answer(CONTACTS, PAGE_ONE, body(rows, pagination=announced(101, 100)), NOW).sheet
     )
 
     assert first.announced == second.announced == 250
@@ -166,7 +170,7 @@ def test_a_read_from_the_beginning_knows_the_lists_length():
 def test_a_read_since_a_time_does_not_claim_the_lists_length():
     cursor = paging.begin("seek", 1000, NOW - timedelta(days=1))
 
-    step = paging.step(cursor, read_answer(CONTACTS, 1, body([], pagination=announced(0)), NOW).sheet)
+    step = paging.step(cursor, read_answer(CONTACTS, PAGE_ONE, body([], pagination=announced(0)), NOW).sheet)
 
     assert step.last
     assert step.announced is None
@@ -179,7 +183,7 @@ def test_recorded_invoices_come_out_digit_for_digit():
         pytest.skip(f"the recorded answers of the live API are not at {RECORDINGS}")
     sent = json.loads(recording.read_text(encoding="utf-8"))["body"]
 
-    reading = read_answer(INVOICES, 1, sent.encode(), None)
+    reading = read_answer(INVOICES, PAGE_ONE, sent.encode(), None)
 
     wanted = json.loads(sent, parse_float=str, parse_int=str)["Invoices"]
     assert len(reading.records) == 79
@@ -196,7 +200,7 @@ def test_a_recorded_organisation_is_read():
         pytest.skip(f"the recorded answers of the live API are not at {RECORDINGS}")
     sent = json.loads(recording.read_text(encoding="utf-8"))["body"]
 
-    (found,) = read_answer(BY_RESOURCE["xero.organisations"], 1, sent.encode(), None).records
+    (found,) = read_answer(BY_RESOURCE["xero.organisations"], PAGE_ONE, sent.encode(), None).records
 
     assert found.columns["base_currency"] == "NZD"
     assert found.columns["period_lock_date"] == "2009-09-30"
