@@ -4,11 +4,28 @@ What each list does is from Xero's documentation and from recordings of the live
 filters as its OpenAPI file names them.
 """
 
-from sandbox.endpoints.changes import Silent, Text
-from sandbox.endpoints.endpoint import Endpoint, Hidden, Paging
-from sandbox.endpoints.sizes import exactly, share, told
+from sandbox.endpoints.changes import Silent, Text, Turn
+from sandbox.endpoints.endpoint import Endpoint, Hidden, Inside, Paging
+from sandbox.endpoints.sizes import between, each, exactly, share, told
+from sandbox.generators.accounts import account
+from sandbox.generators.budgets import budget, budgets
 from sandbox.generators.contacts import contact, owes_more
-from sandbox.generators.settings import organisation, tax_rate, tax_rates
+from sandbox.generators.items import item, items
+from sandbox.generators.people import contact_group, contact_groups, user
+from sandbox.generators.settings import (
+    ACTIONS,
+    branding_theme,
+    currency,
+    organisation,
+    organisation_action,
+    tax_rate,
+    tax_rates,
+)
+from sandbox.generators.tracking import (
+    tracking_categories,
+    tracking_category,
+    tracking_option,
+)
 
 REFERENCE = (
     # One answer holds everything; nothing to ask changes by.
@@ -24,7 +41,23 @@ REFERENCE = (
         stamp=None,
         since=False,
         where=False,
+        alone=False,
         edited=Text("LegalName"),
+    ),
+    Endpoint(
+        resource="xero.organisation_actions",
+        path="Organisation/Actions",
+        key="Actions",
+        id="Name",
+        scope="accounting.settings",
+        make=organisation_action,
+        size=exactly(len(ACTIONS)),
+        paging=Paging.WHOLE,
+        stamp=None,
+        since=False,
+        where=False,
+        alone=False,
+        edited=Turn("Status", ("ALLOWED", "NOT-ALLOWED")),
     ),
     Endpoint(
         resource="xero.tax_rates",
@@ -39,6 +72,136 @@ REFERENCE = (
         since=False,
         edited=Text("Name"),
         targets={"archive": "ARCHIVED", "restore": "ACTIVE", "void": "DELETED"},
+    ),
+    Endpoint(
+        resource="xero.branding_themes",
+        path="BrandingThemes",
+        key="BrandingThemes",
+        id="BrandingThemeID",
+        scope="accounting.settings",
+        make=branding_theme,
+        size=between(1, 4),
+        paging=Paging.WHOLE,
+        stamp=None,
+        since=False,
+        where=False,
+        edited=Text("Name"),
+    ),
+    Endpoint(
+        resource="xero.currencies",
+        path="Currencies",
+        key="Currencies",
+        id="Code",
+        scope="accounting.settings",
+        make=currency,
+        size=between(2, 5),
+        paging=Paging.WHOLE,
+        stamp=None,
+        since=False,
+        alone=False,
+        edited=Text("Description"),
+    ),
+    Endpoint(
+        resource="xero.tracking_categories",
+        path="TrackingCategories",
+        key="TrackingCategories",
+        id="TrackingCategoryID",
+        scope="accounting.settings",
+        make=tracking_category,
+        size=told(tracking_categories),
+        paging=Paging.WHOLE,
+        stamp=None,
+        since=False,
+        hidden=Hidden("Status", "ARCHIVED", unless="includeArchived"),
+        edited=Text("Name"),
+        targets={"archive": "ARCHIVED", "restore": "ACTIVE"},
+    ),
+    Endpoint(
+        resource="xero.tracking_options",
+        inside=Inside("xero.tracking_categories", under="Options", by="TrackingCategoryID"),
+        path="TrackingCategories",
+        key="TrackingCategories",
+        id="TrackingOptionID",
+        scope="accounting.settings",
+        make=tracking_option,
+        size=each(tracking_categories, 3, 30),
+        paging=Paging.WHOLE,
+        stamp=None,
+        since=False,
+        alone=False,
+        hidden=Hidden("Status", "ARCHIVED", unless="includeArchived"),
+        edited=Text("Name"),
+        targets={"archive": "ARCHIVED", "restore": "ACTIVE"},
+    ),
+    # One answer tells little; each record alone tells the rest.
+    Endpoint(
+        resource="xero.contact_groups",
+        path="ContactGroups",
+        key="ContactGroups",
+        id="ContactGroupID",
+        scope="accounting.contacts",
+        make=contact_group,
+        size=told(contact_groups),
+        paging=Paging.WHOLE,
+        stamp=None,
+        since=False,
+        emptied=("Contacts",),
+        edited=Text("Name"),
+        targets={"void": "DELETED"},
+    ),
+    Endpoint(
+        resource="xero.budgets",
+        path="Budgets",
+        key="Budgets",
+        id="BudgetID",
+        scope="accounting.budgets",
+        make=budget,
+        size=told(budgets),
+        paging=Paging.WHOLE,
+        since=False,
+        where=False,
+        emptied=("BudgetLines", "Tracking"),
+        filters={"IDs": "BudgetID"},
+        edited=Text("Description"),
+    ),
+    # One answer holds everything that changed since a time.
+    Endpoint(
+        resource="xero.accounts",
+        path="Accounts",
+        key="Accounts",
+        id="AccountID",
+        scope="accounting.settings",
+        make=account,
+        size=between(60, 120),
+        paging=Paging.WHOLE,
+        edited=Text("Name"),
+        targets={"archive": "ARCHIVED", "restore": "ACTIVE", "void": "DELETED"},
+    ),
+    Endpoint(
+        resource="xero.items",
+        path="Items",
+        key="Items",
+        id="ItemID",
+        scope="accounting.settings",
+        make=item,
+        size=told(items),
+        paging=Paging.WHOLE,
+        number="Code",
+        unit_amounts=("PurchaseDetails.UnitPrice", "SalesDetails.UnitPrice"),
+        edited=Text("Name"),
+    ),
+    Endpoint(
+        resource="xero.users",
+        path="Users",
+        key="Users",
+        id="UserID",
+        scope="accounting.settings",
+        make=user,
+        size=between(2, 8),
+        paging=Paging.WHOLE,
+        edited=Text("LastName"),
+        status="OrganisationRole",
+        targets={"archive": "REMOVED", "restore": "STANDARD"},
     ),
     # Paged, with changes since a time.
     Endpoint(

@@ -23,6 +23,11 @@ def share(of: str, part: float = 1.0) -> Size:
     return lambda organisation, _source: round(getattr(organisation.bulk, of) * part)
 
 
+def each(of: Callable[[Organisation], int], least: int, most: int) -> Size:
+    """For each record of another list so many."""
+    return lambda organisation, source: of(organisation) * source.randint(least, most)
+
+
 def told(by: Callable[[Organisation], int]) -> Size:
     """A number that generators must know, too."""
     return lambda organisation, _source: by(organisation)

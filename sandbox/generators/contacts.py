@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.generators.making import Fields, Making
+from sandbox.generators.people import groups_of
 from sandbox.generators.values import guid, money
 from sandbox.generators.words import (
     BUSINESS_FIRST,
@@ -42,7 +43,7 @@ def contact(making: Making) -> Fields:
         fields["AccountsPayableTaxType"] = making.organisation.country.purchases_tax
     fields |= _reach(making)
     fields["UpdatedDateUTC"] = ""
-    fields["ContactGroups"] = _groups(making)
+    fields["ContactGroups"] = groups_of(making)
     fields["IsSupplier"], fields["IsCustomer"] = making.chance(0.5), making.chance(0.5)
     if making.chance(0.2):
         fields["DefaultCurrency"] = making.organisation.country.currency
@@ -109,20 +110,6 @@ def _reach(making: Making) -> Fields:
         number = f"{source.randrange(100, 999)} {source.randrange(1000, 9999)}"
         phones[1] |= {"PhoneNumber": number, "PhoneAreaCode": "09", "PhoneCountryCode": country.dialling_code}
     return {"Addresses": [street, pobox], "Phones": phones}
-
-
-def _groups(making: Making) -> list[Fields]:
-    if not making.every(9, 2):
-        return []
-    return [
-        {
-            "ContactGroupID": f"9f857fe0-4d60-4d33-8b66-{making.organisation.index:012x}",
-            "Name": "Preferred",
-            "Status": "ACTIVE",
-            "Contacts": [],
-            "HasValidationErrors": False,
-        }
-    ]
 
 
 def _paged_only(making: Making) -> Fields:

@@ -1,5 +1,6 @@
 """Makes manual journals, whose lines sum to nothing."""
 
+from sandbox.generators.accounts import account_id
 from sandbox.generators.making import Fields, Making
 from sandbox.generators.values import DAY_MS, guid, midnight, money
 from sandbox.generators.words import NARRATIONS
@@ -28,11 +29,12 @@ def manual_journal(making: Making) -> Fields:
 
 
 def _line(making: Making, cents: int) -> Fields:
+    code = making.source.choice(("400", "416", "477", "620", "710", "814"))
     fields: Fields = {
         "LineAmount": money(cents),
-        "AccountCode": making.source.choice(("400", "416", "477", "620", "710", "814")),
-        "AccountID": guid(making.source),
-        "TaxType": "NONE",
+        "AccountCode": code,
+        "AccountID": account_id(making, code),
+        "TaxType": making.organisation.country.untaxed,
         "TaxAmount": money(0),
         "Tracking": [],
         "IsBlank": False,

@@ -1,5 +1,6 @@
 """Makes quotes: a newer make of Xero's, with its own spellings."""
 
+from sandbox.generators import nested
 from sandbox.generators.lines import make_lines
 from sandbox.generators.making import Fields, Making
 from sandbox.generators.values import DAY_MS, date_string, guid, midnight, money, rate
@@ -48,11 +49,14 @@ def quote(making: Making) -> Fields:
     }
     if making.chance(0.4):
         fields["Summary"] = "Please buy this"
-    return fields | {
-        "BrandingThemeID": "4c82c365-35cb-467f-bb11-dce1f2f2f67c",
-        "UpdatedDateUTC": "",
-        "LineAmountTypes": amounts,
-    }
+    return (
+        fields
+        | nested.branding_theme(making)
+        | {
+            "UpdatedDateUTC": "",
+            "LineAmountTypes": amounts,
+        }
+    )
 
 
 def _own_order(line: Fields) -> Fields:

@@ -1,10 +1,10 @@
-"""Makes the organisation's own record and its tax rates."""
+"""Makes the organisation's own record and its settings: tax rates, currencies, themes, what it may do."""
 
 from decimal import Decimal
 
 from sandbox.generators.making import Fields, Making, Organisation
-from sandbox.generators.values import DAY_MS, midnight
-from sandbox.generators.words import TaxRow
+from sandbox.generators.values import DAY_MS, guid, midnight
+from sandbox.generators.words import CURRENCIES, TaxRow
 
 # The last one is in nobody's list of classes.
 _CLASSES = ("STANDARD", "PREMIUM", "COMPREHENSIVE", "GROW", "IGNITE", "ULTRA", "ULTRA_30")
@@ -37,7 +37,7 @@ def organisation(making: Making) -> Fields:
         "OrganisationEntityType": "COMPANY",
         "Timezone": country.timezone,
         "ShortCode": "!" + "".join(making.source.choices("abcdefghkmnpqrstuvwxyzABCDEFGH23456789", k=5)),
-        "OrganisationID": mine.tenant_id,
+        "OrganisationID": guid(making.source) if making.serial else mine.tenant_id,
         "Edition": "BUSINESS",
         "Class": _CLASSES[mine.index % len(_CLASSES)],
         "LineOfBusiness": making.source.choice(("Café", "Building/Construction", "Legal", "Retail")),
@@ -64,6 +64,49 @@ def organisation(making: Making) -> Fields:
     if making.chance(0.4):
         del fields["LineOfBusiness"]
     return fields
+
+
+ACTIONS = (
+    "CreateApprovedInvoice",
+    "CreateDraftPurchaseOrder",
+    "CreateApprovedBill",
+    "AttachFilesIntoInvoice",
+    "UseMulticurrency",
+    "CreateDraftInvoice",
+    "CreateRepeatingInvoice",
+    "CreateRepeatingBill",
+    "CreateSentQuote",
+    "CreateInvoicePayment",
+    "CreateApprovedPurchaseOrder",
+    "CreateDraftQuote",
+    "CreateDraftBill",
+)
+
+
+def organisation_action(making: Making) -> Fields:
+    """One thing that the connecting user may do here, or may not."""
+    name = ACTIONS[making.serial] if making.serial < len(ACTIONS) else f"CreateOther{making.serial}"
+    return {"Name": name, "Status": "NOT-ALLOWED" if making.chance(0.1) else "ALLOWED"}
+
+
+def branding_theme(making: Making) -> Fields:
+    """One theme that documents are printed in."""
+    return {
+        "BrandingThemeID": guid(making.source),
+        "Name": "Standard" if making.serial == 0 else f"Theme {making.serial} “très spécial”",
+        "LogoUrl": f"https://example.com/logos/{making.organisation.index}/{making.serial}.png",
+        "Type": "INVOICE",
+        "SortOrder": making.serial,
+        "CreatedDateUTC": f"/Date({making.organisation.created_ms + making.serial * DAY_MS}+0000)/",
+    }
+
+
+def currency(making: Making) -> Fields:
+    """One currency: the organisation's own, then foreign ones."""
+    own = making.organisation.country.currency
+    codes = (own, *(code for code in CURRENCIES if code != own))
+    code = codes[making.serial] if making.serial < len(codes) else f"X{making.serial:02d}"
+    return {"Code": code, "Description": CURRENCIES.get(code, f"Currency {making.serial}")}
 
 
 def tax_rates(mine: Organisation) -> int:

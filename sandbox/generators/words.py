@@ -25,6 +25,12 @@ class Country:
     purchases_tax: str
     per_cent: int
 
+    @property
+    def untaxed(self) -> str:
+        """The tax type of what bears no tax; where NONE is no choice, the country's own first one."""
+        types = [row[1] for row in self.tax_rates]
+        return "NONE" if "NONE" in types else types[0]
+
 
 COUNTRIES = (
     Country(
@@ -202,4 +208,14 @@ QUOTE_TITLES = (
     "Proposal “A”",
     "Option B/C",
 )
+CURRENCIES = {
+    "EUR": "Euro",
+    "USD": "United States Dollar",
+    "NZD": "New Zealand Dollar",
+    "AUD": "Australian Dollar",
+    "GBP": "British Pound",
+    "JPY": "Japanese Yen",
+    "CHF": "Swiss Franc",
+    "XPF": "CFP Franc",
+}
 REGIONS = ("North", "South", "Eastside", "West Coast")
