@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.values import DatabaseUrl, Duration, ProviderUrl, RedisUrl, SecretKeys
+from config.values import Cadences, DatabaseUrl, Duration, ProviderUrl, RedisUrl, SecretKeys
 
 PREFIX = "LEDGERTIDE_"
 OF_OTHERS = frozenset({"LEDGERTIDE_TEST_DATABASE_URL"})  # the tests read this one
@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         # and the limiter may hold the request for 2 s: the lease must outlive all three.
         le=timedelta(seconds=30),
         description="the longest one request to a provider may take in all, 1s to 30s",
+    )
+    cadences: Cadences = Field(
+        default_factory=dict,
+        description="what is to be read more or less often than usual, such as"
+        " xero.contacts=30m,xero.items=6h; from 5m to 7d",
     )
     run_retention: Duration = Field(
         timedelta(days=30), ge=timedelta(days=1), description="how long ended runs are kept, 1d or more"

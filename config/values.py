@@ -1,5 +1,6 @@
 """The kinds of values that settings hold, and how the text of a variable becomes one."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SHORTEST_CADENCE, LONGEST_CADENCE = timedelta(minutes=5), timedelta(days=7)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -19,6 +21,21 @@ def _duration(value: object) -> object:
             raise ValueError("it is not a length of time such as 30s, 10m, 2h or 30d")
         return timedelta(**{UNITS[unit]: int(number)})
     return value
+
+
+def _cadences(value: object) -> object:
+    """Read ``xero.contacts=30m,xero.items=6h``."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    return {resource.strip(): _duration(length) for resource, _, length in pairs}
+
+
+def _within(cadences: Mapping[str, timedelta]) -> Mapping[str, timedelta]:
+    for resource, length in cadences.items():
+        if not SHORTEST_CADENCE <= length <= LONGEST_CADENCE:
+            raise ValueError(f"{resource}: a cadence is from 5m to 7d")
+    return cadences
 
 
 def _keys(value: object) -> object:
@@ -75,6 +92,7 @@ def _provider(url: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Cadences = Annotated[Mapping[str, timedelta], BeforeValidator(_cadences), AfterValidator(_within)]
 ProviderUrl = Annotated[str, AfterValidator(_provider)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]

@@ -1,12 +1,13 @@
 """Connect an organisation by importing an existing grant, checked against the provider's own list."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 
 from pydantic import SecretStr
 
-from config.cadence import DOCUMENTS, REFERENCE
+from config.cadence import cadence_of
 from connectors.errors import ConnectorError
 from connectors.oauth import Tenant, TokenPair, user_of
 from ledgertide.problems import CommandError
@@ -59,7 +60,7 @@ def connect_by_token(services: Services, wish: Wish, refresh_token: SecretStr, *
     with services.database.transaction() as tx:
         grant_id = _keep(tx, services, wish.provider, pair)
         _reconnect_waiting(tx, services, wish, grant_id, tenants, by)
-        return _connect(tx, wish, grant_id, by)
+        return _connect(tx, services, wish, grant_id, by)
 
 
 def connect_by_grant_of(services: Services, wish: Wish, other: str, *, by: str) -> Organisation:
@@ -75,15 +76,20 @@ def connect_by_grant_of(services: Services, wish: Wish, other: str, *, by: str) 
     grant = services.tokens.valid(links[0].grant_id)
     _require_reached(wish.tenant_id, services.identity.connections(grant.access_token))
     with services.database.transaction() as tx:
-        return _connect(tx, wish, grant.id, by)
+        return _connect(tx, services, wish, grant.id, by)
 
 
-def cadences(provider: str) -> dict[str, timedelta]:
-    """How often each resource of a provider is read."""
+def cadences(given: Mapping[str, timedelta], provider: str = "") -> dict[str, timedelta]:
+    """How often each resource is read, of one provider or of all; `given` are the operator's exceptions."""
+    for resource in given:
+        if resource not in SHAPES:
+            near = get_close_matches(resource, SHAPES, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "`ledgertide feeds` lists them."
+            raise CommandError(f"LEDGERTIDE_CADENCES names {resource!r}, which is no resource. {hint}")
     return {
-        shape.resource: REFERENCE if shape.reference else DOCUMENTS
+        shape.resource: cadence_of(shape.resource, given, reference=shape.reference)
         for shape in SHAPES.values()
-        if shape.resource.startswith(f"{provider}.")
+        if shape.resource.startswith(provider)
     }
 
 
@@ -135,16 +141,17 @@ def _replace(tx: Transaction, services: Services, known: StoredGrant, pair: Toke
         lasts = timedelta(0)
 
 
-def _connect(tx: Transaction, wish: Wish, grant_id: str, by: str) -> Organisation:
+def _connect(tx: Transaction, services: Services, wish: Wish, grant_id: str, by: str) -> Organisation:
     return organisations.connect(
         tx,
         provider=wish.provider,
         name=wish.name,
         tenant_id=wish.tenant_id,
         grant_id=grant_id,
-        cadences=cadences(wish.provider),
+        cadences=cadences(services.settings.cadences, wish.provider),
         actor=by,
         day_limit=wish.day_limit,
+        off={shape.resource for shape in SHAPES.values() if shape.off},
     )
 
 
@@ -160,7 +167,7 @@ def _reconnect_waiting(
             continue
         if link.state != "connected" or opened[link.grant_id] is None:
             again = Wish(link.provider, slugs[link.organisation_id], link.tenant_id, link.day_limit)
-            _connect(tx, again, grant_id, by)
+            _connect(tx, services, again, grant_id, by)
 
 
 def _require_reached(tenant_id: str, tenants: tuple[Tenant, ...]) -> None:

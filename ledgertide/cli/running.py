@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
 
 def migrate() -> None:
     """Bring the database, and the feeds of all who are connected, to this version; safe to run again."""
-    url = session.settings().database_url.get_secret_value()
-    made = bring_up(url)
+    settings = session.settings()
+    made = bring_up(settings.database_url.get_secret_value(), settings.cadences)
     say(f"The database is up to date; made: {', '.join(made)}." if made else "The database is up to date.")
 
 

@@ -69,7 +69,7 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
         _await_sandbox(sandbox, doors)
         values = own_environment(folder, valkey.url, _provider(doors, flower_port))
         settings = load_settings(values)
-        migrate(settings.database_url.get_secret_value())
+        migrate(settings.database_url.get_secret_value(), settings.cadences)
         product = Processes(read_procfile(PROCFILE), folder / "log")
         stack.callback(product.stop)
         keeper = Keeper(valkey, sandbox, product)

@@ -174,7 +174,7 @@ def test_who_is_connected_already_gets_new_feeds_and_new_cadences(whole_engine: 
             .values(cadence_seconds=week, phase_seconds=0, due_at=tx.now + timedelta(days=7))
         )
 
-    made = [migrate(url), migrate(url)]
+    made = [migrate(url, {}), migrate(url, {})]
 
     with whole_engine.services.database.reading() as tx:
         now = tx.now
