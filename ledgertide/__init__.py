@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ledgertide.api import PressHandle, SyncRefusedError, events, sync_all, sync_full, sync_now
+    from ledgertide.api import PressHandle, SyncRefusedError, events, refresh, sync_all, sync_full, sync_now
 
-__all__ = ["PressHandle", "SyncRefusedError", "events", "sync_all", "sync_full", "sync_now"]
+__all__ = ["PressHandle", "SyncRefusedError", "events", "refresh", "sync_all", "sync_full", "sync_now"]
 
 
 def __getattr__(name: str) -> object:

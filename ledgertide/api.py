@@ -20,7 +20,7 @@ from tasks.enqueue import SyncRefusedError
 from tasks.process import open_for
 from workers.celery import make_app
 
-__all__ = ["PressHandle", "SyncRefusedError", "events", "sync_all", "sync_full", "sync_now"]
+__all__ = ["PressHandle", "SyncRefusedError", "events", "refresh", "sync_all", "sync_full", "sync_now"]
 
 LOOK_AGAIN = timedelta(milliseconds=200)
 
@@ -28,6 +28,8 @@ LOOK_AGAIN = timedelta(milliseconds=200)
 @dataclass(frozen=True, slots=True)
 class PressHandle:
     """The receipt of a press: done when a run whose first read came after it has ended well.
+
+    For a single record: when that was read, or the provider refused it (then the state's `error` says why).
 
     `reason` and `waits_until` say what it waits for, if it cannot start at once.
     """
@@ -80,6 +82,11 @@ class Door:
         press = enqueue.press(self._app, organisation, resource, by=by, full=True)
         return self._handle(organisation, press)
 
+    def refresh(self, organisation: str, resource: str, record_id: str, *, by: str) -> PressHandle:
+        """As the function `refresh`."""
+        press = enqueue.press(self._app, organisation, resource, by=by, record_id=record_id)
+        return self._handle(organisation, press)
+
     def sync_all(self, organisation: str, *, by: str) -> list[PressHandle]:
         """As the function `sync_all`."""
         presses = enqueue.press_all(self._app, organisation, by=by)
@@ -116,6 +123,15 @@ def sync_now(
 def sync_full(organisation: str, resource: str, *, by: str = "python") -> PressHandle:
     """Read the feed's whole list and compare it with the store; done when that read is complete."""
     return Door(process_app()).sync_full(organisation, resource, by=by)
+
+
+def refresh(organisation: str, resource: str, record_id: str, *, by: str = "python") -> PressHandle:
+    """Read one record again, alone, ahead of all scheduled work: by one call, whatever else is due.
+
+    `record_id` is the provider's, such as an InvoiceID. Raises SyncRefusedError as `sync_now` does, and for a
+    resource whose records the provider does not give one by one.
+    """
+    return Door(process_app()).refresh(organisation, resource, record_id, by=by)
 
 
 def sync_all(organisation: str, *, by: str = "python") -> list[PressHandle]:

@@ -1,7 +1,7 @@
 """What every connection reads and how often, brought to what this program says."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -12,11 +12,12 @@ from store.feeds import next_due, phase_of
 from store.models import feeds
 
 
-def bring_up(tx: Transaction, cadences: Mapping[str, timedelta]) -> list[str]:
+def bring_up(tx: Transaction, cadences: Mapping[str, timedelta], off: Collection[str] = ()) -> list[str]:
     """Give every connection the feeds that it lacks, due at once, and every feed its resource's cadence.
 
     ``cadences``: resource, such as `xero.contacts` → how often it is read. A feed of a resource that is not
-    named is left alone. Returns what was made, with the number of organisations.
+    named is left alone. New feeds of the resources in ``off`` are made switched off. Returns what was made,
+    with the number of organisations.
     """
     rows = tx.execute(select(feeds.c.connection_id, feeds.c.resource))
     known = {(row.connection_id, row.resource) for row in rows}
@@ -25,7 +26,7 @@ def bring_up(tx: Transaction, cadences: Mapping[str, timedelta]) -> list[str]:
         wanted = {name: length for name, length in cadences.items() if name.startswith(f"{link.provider}.")}
         missing = [resource for resource in wanted if (link.id, resource) not in known]
         if missing:
-            organisations.add_missing_feeds(tx, link.organisation_id, link.id, wanted)
+            organisations.add_missing_feeds(tx, link.organisation_id, link.id, wanted, off=off)
             added.update(missing)
     _set_cadences(tx, cadences)
     return [f"feeds of {resource} ({number})" for resource, number in added.items()]

@@ -172,9 +172,18 @@ def advance(
     tx.execute(update(feeds).where(feeds.c.id == feed_id).values(**values))
 
 
-def switch_off(tx: Transaction, feed_id: str) -> None:
-    """The provider does not offer this under the present agreement: no more reads until reconnected."""
-    tx.execute(update(feeds).where(feeds.c.id == feed_id).values(enabled=False))
+def switch_off(tx: Transaction, feed_id: str, because: str) -> None:
+    """No more reads of this feed.
+
+    `because`: "not offered" (by the provider, under the present agreement: until reconnected) or "by hand".
+    """
+    tx.execute(update(feeds).where(feeds.c.id == feed_id).values(enabled=False, off_because=because))
+
+
+def switch_on(tx: Transaction, feed_id: str) -> None:
+    """The feed is read again, and is due at once; it goes on from its cursor."""
+    off = and_(feeds.c.id == feed_id, ~feeds.c.enabled)
+    tx.execute(update(feeds).where(off).values(enabled=True, off_because=None, due_at=tx.now))
 
 
 def warn(tx: Transaction, feed_id: str, *, code: str, sentence: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, delete, func, select
 
+from store import usage
 from store.database import Scope, Transaction
 from store.events import Event, event_of
 from store.models import events, feeds, organisations, presses, runs
@@ -92,7 +93,7 @@ def all_press_lines(tx: Transaction, limit: int = 10) -> list[PressLine]:
             row.generation,
             row.pressed_by,
             row.pressed_at,
-            served=row.served_up_to >= row.generation,
+            served=row.served_up_to >= row.generation if row.record_id is None else bool(row.answered_at),
         )
         for row in tx.execute(query)
     ]
@@ -152,7 +153,8 @@ def _run_lines(tx: Transaction, query: Select[Any], limit: int) -> list[RunLine]
 
 
 def prune(tx: Transaction, older_than: timedelta) -> int:
-    """Ended runs are history; keep it for the retention time."""
+    """Ended runs are history; keep it for the retention time. What was used of the limits is kept longer."""
+    usage.prune(tx)
     return int(
         tx.execute(delete(runs).where(runs.c.ended_at < tx.now - older_than)).rowcount
         + tx.execute(delete(presses).where(presses.c.pressed_at < tx.now - older_than)).rowcount

@@ -1,16 +1,19 @@
 """The tables written by hand; one typed table per resource is made in `records`.
 
 organisations ─┬─ connections ─┬─ feeds ─┬─ runs          one open run per feed
-               │       │       │         ├─ presses       receipts: (feed, generation)
+               │       │       │         ├─ presses       receipts: (feed, generation) or (feed, record)
                │     grants    │         ├─ seen, candidates   the full read's side tables
-               └─ events       │         └─ rejects
-                  audit        └─ xero_contacts, xero_invoices, …
+               ├─ events       │         └─ rejects
+               └─ audit        ├─ usage                   calls and bytes, a row a day
+                               └─ xero_contacts, xero_invoices, …
 """
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -94,7 +97,11 @@ feeds = Table(
     Column("connection_id", ForeignKey("connections.id"), nullable=False),
     Column("resource", String(64), nullable=False),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("off_because", String(16)),  # by default · by hand · not offered; NULL while it is on
     Column("cadence_seconds", Integer, nullable=False),
+    # A day's calls do not carry its cadence: it is read every so many cadences instead.
+    Column("stretch", Integer, nullable=False, server_default="1"),
+    Column("calls_per_read", Float),  # what reading its changes costs, as the last reads showed
     Column("phase_seconds", Integer, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
     # The full read has a due time of its own: when the next comparison is wanted, or at once
@@ -130,7 +137,7 @@ runs = Table(
     Column("connection_id", String(36), nullable=False),
     Column("feed_id", ForeignKey("feeds.id"), nullable=False),
     Column("resource", String(64), nullable=False),
-    Column("cause", String(16), nullable=False),  # schedule · press · follow-up · full
+    Column("cause", String(16), nullable=False),  # schedule · press · follow-up · full · record
     Column("full", Boolean, nullable=False, server_default=text("false")),
     Column("lane", String(8), nullable=False),  # the queue its slices go to: sync · now
     Column("state", String(16), nullable=False),  # queued · running · snoozed · done · yielded
@@ -184,7 +191,17 @@ presses = Table(
     Column("pressed_at", UtcDateTime, nullable=False),
     Column("full", Boolean, nullable=False, server_default=text("false")),
     Column("idempotency_key", String(255)),
+    # A press for one record alone: answered when that was read, whatever the generation.
+    Column("record_id", String(255)),
+    Column("answered_at", UtcDateTime),
+    Column("answer", Text),  # why it could not be read; NULL: it was
     UniqueConstraint("feed_id", "idempotency_key"),
+    Index(
+        "ix_presses_waiting_record",
+        "feed_id",
+        sqlite_where=text("record_id IS NOT NULL AND answered_at IS NULL"),
+        postgresql_where=text("record_id IS NOT NULL AND answered_at IS NULL"),
+    ),
 )
 
 rejects = Table(
@@ -228,6 +245,17 @@ events = Table(
     Column("ids", Text, nullable=False),  # JSON list
     Column("run_id", String(36)),
     Column("happened_at", UtcDateTime, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("day", Date, primary_key=True),  # in UTC, as the provider's month is
+    Column("organisation_id", String(36), nullable=False),
+    _count("calls"),
+    _count("bytes"),
+    Index("ix_usage_organisation", "organisation_id", "day"),
 )
 
 audit = Table(

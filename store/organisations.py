@@ -3,12 +3,12 @@
 import re
 import unicodedata
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
 from store import audit, dispatch
 from store.database import Transaction
@@ -85,15 +85,17 @@ def _nobody(tx: Transaction, reference: str) -> str:
     return f"There is no organisation {reference!r}. {hint}"
 
 
-def feed_of(tx: Transaction, organisation: Organisation, resource: str) -> str:
-    """The id of the organisation's feed of a resource such as `xero.contacts`."""
+def feed_of(tx: Transaction, organisation: Organisation, resource: str, *, even_off: bool = False) -> str:
+    """The id of the organisation's feed of a resource such as `xero.contacts`.
+
+    Raises UnknownResourceError, with what to do, when there is none, or it is off.
+    """
     scope = tx.scope(organisation.id)
-    rows = tx.execute(scope.select(feeds, feeds.c.id, feeds.c.resource, feeds.c.enabled)).all()
+    rows = tx.execute(scope.select(feeds)).all()
     for row in rows:
-        if row.resource == resource and not row.enabled:
+        if row.resource == resource and not row.enabled and not even_off:
             raise UnknownResourceError(
-                f"{resource} of {organisation.slug} is off: the provider does not offer it. "
-                "Reconnect the organisation once it does."
+                f"{resource} of {organisation.slug} is off. {_HOW_ON[row.off_because]}"
             )
         if row.resource == resource:
             return str(row.id)
@@ -101,6 +103,14 @@ def feed_of(tx: Transaction, organisation: Organisation, resource: str) -> str:
     near = get_close_matches(resource, known, n=1) or get_close_matches(f"xero.{resource}", known, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(known) or 'none'}."
     raise UnknownResourceError(f"{organisation.slug} has no resource {resource!r}. {hint}")
+
+
+_SWITCH_ON = "`ledgertide switch-on` switches it on."
+_HOW_ON = {
+    "not offered": "The provider does not offer it: reconnect the organisation once it does.",
+    "by default": f"Few organisations have it. {_SWITCH_ON}",
+    "by hand": f"Somebody switched it off. {_SWITCH_ON}",
+}
 
 
 def resources(tx: Transaction, organisation: Organisation) -> list[str]:
@@ -138,7 +148,7 @@ def _link(row: object) -> Link:
     return Link(**{name: getattr(row, name) for name in Link.__dataclass_fields__})
 
 
-def connect(
+def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
     tx: Transaction,
     *,
     provider: str,
@@ -148,8 +158,11 @@ def connect(
     cadences: Mapping[str, timedelta],
     actor: str,
     day_limit: int | None = None,
+    off: Collection[str] = (),
 ) -> Organisation:
     """Connect an organisation, or reconnect it: then its feeds go on from their cursors.
+
+    Feeds of the resources in `off` are made switched off.
 
     Raises ConnectRefusedError when the tenant belongs to another organisation here, or the
     organisation is connected to another tenant.
@@ -166,7 +179,8 @@ def connect(
         connection_id = existing.id
         # In the order in which everybody locks: runs, feeds, and only then the connection.
         dispatch.wake_connection(tx, connection_id)
-        tx.execute(update(feeds).where(feeds.c.connection_id == connection_id).values(enabled=True))
+        not_offered = and_(feeds.c.connection_id == connection_id, feeds.c.off_because == "not offered")
+        tx.execute(update(feeds).where(not_offered).values(enabled=True, off_because=None))
         tx.execute(
             update(connections)
             .where(connections.c.id == connection_id)
@@ -191,7 +205,7 @@ def connect(
                 state_since=tx.now,
             )
         )
-    add_missing_feeds(tx, organisation.id, connection_id, cadences)
+    add_missing_feeds(tx, organisation.id, connection_id, cadences, off=off)
     audit.note(
         tx,
         actor=actor,
@@ -255,9 +269,14 @@ def _new_organisation(tx: Transaction, name: str) -> Organisation:
 
 
 def add_missing_feeds(
-    tx: Transaction, organisation_id: str, connection_id: str, cadences: Mapping[str, timedelta]
+    tx: Transaction,
+    organisation_id: str,
+    connection_id: str,
+    cadences: Mapping[str, timedelta],
+    *,
+    off: Collection[str] = (),
 ) -> None:
-    """One feed per resource; new ones are due at once."""
+    """One feed per resource; new ones are due at once, those in `off` once they are switched on."""
     known = set(tx.execute(select(feeds.c.resource).where(feeds.c.connection_id == connection_id)).scalars())
     for resource, cadence in cadences.items():
         if resource in known:
@@ -272,6 +291,8 @@ def add_missing_feeds(
                 cadence_seconds=int(cadence.total_seconds()),
                 phase_seconds=int(phase_of(feed_id, cadence).total_seconds()),
                 due_at=tx.now,
+                enabled=resource not in off,
+                off_because="by default" if resource in off else None,
             )
         )
 

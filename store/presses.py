@@ -1,6 +1,11 @@
-"""Presses: somebody's *Sync now*, on record before anything is sent, answered by a run that reads later."""
+"""Presses: somebody's *Sync now*, on record before anything is sent, answered by a run that reads later.
+
+A press for the feed raises its generation. A press for one record alone does not: the next slice of the open
+run reads that record first, or a run of its own does and leaves the list alone.
+"""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +22,7 @@ from store.runs import Message
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """The receipt of a *Sync now*: done when the feed has served its generation."""
+    """The receipt of a *Sync now*: done when the feed has served its generation, or the record was read."""
 
     id: str
     feed_id: str
@@ -35,24 +40,26 @@ def press(
     by: str,
     idempotency_key: str | None = None,
     full: bool = False,
+    record_id: str | None = None,
 ) -> Press:
     """Ask for a run whose first read comes after now; joins the run that waits, or opens one.
 
     Idempotent by `idempotency_key`. With `full` the whole list is read and compared as well, as soon as what
-    changed has been read.
+    changed has been read. With `record_id` only that record is asked for.
     """
+    cause = "press" if record_id is None else "record"
     if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key)):
         return known
     waiting = None
     while waiting is None:
         # Whoever changes the open run between our look and our update makes the update miss: look again.
-        waiting = _join_open_run(tx, feed_id, by) or runs.open_run(
-            tx, feed_id, cause="press", lane="now", full=False, by=by
+        waiting = _join_open_run(tx, feed_id, by, cause) or runs.open_run(
+            tx, feed_id, cause=cause, lane="now", full=False, by=by
         )
     # Only one gets past the open run's row at a time: the same press may have come through before us.
     if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key)):
         return known
-    values: dict[str, Any] = {"asked": feeds.c.asked + 1}
+    values: dict[str, Any] = {"asked": feeds.c.asked + (0 if record_id else 1)}
     if full:
         values |= {"full_due_at": tx.now, "full_asked_at": tx.now, "full_asked_by": by}
     generation = tx.execute(
@@ -69,6 +76,7 @@ def press(
             pressed_at=tx.now,
             full=full,
             idempotency_key=idempotency_key,
+            record_id=record_id,
         )
     )
     messages = (runs.message_of(waiting),) if waiting["state"] == "queued" else ()
@@ -80,6 +88,13 @@ def press(
         waiting["not_before"],
         waiting["reason"],
         messages,
+    )
+
+
+def answer(tx: Transaction, press_ids: Sequence[str], why_not: str | None = None) -> None:
+    """The record that these asked for was read; or it could not be, and the sentence says why."""
+    tx.execute(
+        update(press_rows).where(press_rows.c.id.in_(press_ids)).values(answered_at=tx.now, answer=why_not)
     )
 
 
@@ -100,7 +115,7 @@ def _press_by_key(tx: Transaction, feed_id: str, key: str) -> Press | None:
     return Press(row.id, feed_id, row.resource, row.generation, row.not_before, row.reason) if row else None
 
 
-def _join_open_run(tx: Transaction, feed_id: str, by: str) -> Any:
+def _join_open_run(tx: Transaction, feed_id: str, by: str, cause: str) -> Any:
     """Raise the open run to a press; None when there is none, or it changed under our hands."""
     open_run = tx.execute(
         select(run_rows).where(run_rows.c.feed_id == feed_id, run_rows.c.ended_at.is_(None))
@@ -114,7 +129,9 @@ def _join_open_run(tx: Transaction, feed_id: str, by: str) -> Any:
     if woken:
         values |= {"state": "queued", "not_before": None, "reason": None}
     if woken or open_run.state == "queued":
-        values |= {"cause": "press", "asked_by": by, "published_at": tx.now}
+        values |= {"published_at": tx.now}
+        if cause == "press":  # a record alone does not change what the run is for
+            values |= {"cause": cause, "asked_by": by}
     return (
         tx.execute(
             update(run_rows)

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy import Select, and_, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from store.database import Transaction
 from store.feeds import CLAIMS_PER_CONNECTION, due_beside, next_due
-from store.models import feeds, runs
+from store.models import feeds, presses, runs
 
 # How long a claim is good for without being renewed. Longer than one call's total deadline of 30 s.
 LEASE = timedelta(seconds=45)
@@ -47,6 +47,14 @@ class Message:
     slice: int
     lane: str
     feed_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPress:
+    """Somebody asked for one record alone."""
+
+    id: str
+    record_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,13 @@ class Claim:
     last_full_read_at: datetime | None
     failures: int
     cadence: timedelta
+    records: tuple[RecordPress, ...] = ()
+    """Single records that were asked for before this slice was claimed."""
+
+    @property
+    def is_for_records_alone(self) -> bool:
+        """Whether only single records were asked for, not the list."""
+        return self.cause == "record"
 
     @property
     def is_press(self) -> bool:
@@ -208,6 +223,7 @@ def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim:
         last_full_read_at=feed.last_full_read_at,
         failures=feed.failures,
         cadence=timedelta(seconds=feed.cadence_seconds),
+        records=tuple(RecordPress(*row) for row in tx.execute(_waiting_records(feed.id))),
     )
 
 
@@ -261,11 +277,18 @@ def release(tx: Transaction, claim: Claim) -> Message | None:
 
 
 def snooze(
-    tx: Transaction, claim: Claim, *, wait: timedelta | None, reason: str, error: dict[str, str] | None = None
+    tx: Transaction,
+    claim: Claim,
+    *,
+    wait: timedelta | None,
+    reason: str,
+    error: dict[str, str] | None = None,
+    calls: int = 0,
 ) -> None:
     """Not now: at this time instead, for this reason; `wait` None: until somebody reconnects or presses.
 
-    Holds no slot and no message. Only with an `error` it counts as a failed attempt.
+    Holds no slot and no message. Only with an `error` it counts as a failed attempt. `calls`: what was spent
+    in vain.
     """
     values: dict[str, Any] = {
         "state": "snoozed",
@@ -274,6 +297,7 @@ def snooze(
         "published_at": None,
         "not_before": None if wait is None else tx.now + wait,
         "reason": reason,
+        "calls": runs.c.calls + calls,
         **(error or {}),
     }
     if error:
@@ -286,11 +310,14 @@ def snooze(
 
 
 def end(tx: Transaction, claim: Claim) -> Ending:
-    """The feed is up to date: serve the generation, set the next due time, follow up on a later press."""
+    """The feed is up to date: serve the generation, set the next due time, follow up on a later press.
+
+    A stretched cadence leaves slots out.
+    """
     _end_row(tx, claim, "done")
     feed = tx.execute(select(feeds).where(feeds.c.id == claim.feed_id)).one()
     slot = next_due(
-        claim.first_read_at,
+        claim.first_read_at + (feed.stretch - 1) * claim.cadence,
         phase=timedelta(seconds=feed.phase_seconds),
         cadence=claim.cadence,
     )
@@ -308,9 +335,14 @@ def end(tx: Transaction, claim: Claim) -> Ending:
         )
         .returning(feeds.c.asked)
     ).scalar_one()
-    if asked <= claim.generation:
-        return Ending()
-    return _follow_up(tx, claim)
+    return _what_follows(tx, claim, pressed=asked > claim.generation)
+
+
+def end_alone(tx: Transaction, claim: Claim) -> Ending:
+    """The records that were asked for alone are read; of the feed's list nothing is said by that."""
+    _end_row(tx, claim, "done")
+    feed = tx.execute(select(feeds.c.asked, feeds.c.served).where(feeds.c.id == claim.feed_id)).one()
+    return _what_follows(tx, claim, pressed=feed.asked > feed.served)
 
 
 def yield_(tx: Transaction, claim: Claim, *, again_in: timedelta = timedelta(0)) -> Ending:
@@ -323,9 +355,7 @@ def yield_(tx: Transaction, claim: Claim, *, again_in: timedelta = timedelta(0))
         .values(full_due_at=case((feeds.c.full_asked_at.is_not(None), tx.now), else_=tx.now + again_in))
         .returning(feeds.c.asked, feeds.c.served)
     ).one()
-    if feed.asked <= feed.served:
-        return Ending()
-    return _follow_up(tx, claim)
+    return _what_follows(tx, claim, pressed=feed.asked > feed.served)
 
 
 def _end_row(tx: Transaction, claim: Claim, state: str) -> None:
@@ -339,10 +369,22 @@ def _change(tx: Transaction, claim: Claim, values: dict[str, Any]) -> None:
         raise LeaseLostError(f"run {claim.run_id} slice {claim.slice} went on without us")
 
 
-def _follow_up(tx: Transaction, claim: Claim) -> Ending:
-    """Somebody pressed after this run's first read: one more run answers them all."""
-    row = open_run(tx, claim.feed_id, cause="follow-up", lane="now", full=False, by=None)
+def _what_follows(tx: Transaction, claim: Claim, *, pressed: bool) -> Ending:
+    """Somebody pressed after this run's first read, or for a record alone: one more run answers them all."""
+    if not pressed and tx.execute(_waiting_records(claim.feed_id).limit(1)).first() is None:
+        return Ending()
+    cause = "follow-up" if pressed else "record"
+    row = open_run(tx, claim.feed_id, cause=cause, lane="now", full=False, by=None)
     return Ending(message_of(row) if row else None)
+
+
+def _waiting_records(feed_id: str) -> Select[Any]:
+    waiting = (
+        presses.c.feed_id == feed_id,
+        presses.c.record_id.is_not(None),
+        presses.c.answered_at.is_(None),
+    )
+    return select(presses.c.id, presses.c.record_id).where(*waiting).order_by(presses.c.pressed_at)
 
 
 def must_yield(tx: Transaction, claim: Claim) -> bool:

@@ -30,6 +30,8 @@ class FeedLine:
     last_attempt_at: datetime | None
     next_sync_at: datetime | None
     due_at: datetime  # the slot that is next, or was missed: how late it is counts from here
+    cadence: timedelta
+    stretch: int  # read only every so many cadences, because a day's calls do not carry more
     is_late: bool
     seen: int
     announced: int | None  # how many records the list has, while a full read knows
@@ -43,7 +45,7 @@ class FeedLine:
 
 @dataclass(frozen=True, slots=True)
 class PressState:
-    """What became of a press: waiting (and for what), syncing, or done."""
+    """What became of a press: waiting (and for what), syncing, or done; a single record's may be refused."""
 
     done: bool
     state: str
@@ -79,11 +81,11 @@ def press_state(scope: Scope, press_id: str) -> PressState:
     ).first()
     if row is None:
         raise LookupError(f"There is no press {press_id} here.")
-    done = row.served >= row.generation
+    done = row.served >= row.generation if row.record_id is None else row.answered_at is not None
     if row.full:
         done = done and row.last_full_read_at is not None and row.last_full_read_at >= row.pressed_at
     if done:
-        return PressState(True, "done", None, None, None)
+        return PressState(True, "refused" if row.answer else "done", None, None, row.answer)
     run = scope.tx.execute(
         scope.select(runs).where(runs.c.feed_id == row.feed_id, runs.c.ended_at.is_(None))
     ).first()
@@ -143,8 +145,10 @@ def _line(row: Any, now: datetime) -> FeedLine:
         last_synced_at=row.last_success_at,
         last_attempt_at=row.last_attempt_at,
         next_sync_at=None if waits_for_person or state == "off" else row.run_not_before or row.due_at,
-        due_at=row.due_at,
-        is_late=row.due_at + BACKLOG_AFTER < now,
+        due_at=_wanted_at(row),
+        cadence=timedelta(seconds=row.cadence_seconds),
+        stretch=row.stretch,
+        is_late=_wanted_at(row) + BACKLOG_AFTER < now,
         seen=row.run_seen or 0,
         announced=row.full_announced if row.run_full else None,
         error=row.error_sentence,
@@ -158,6 +162,7 @@ def _line(row: Any, now: datetime) -> FeedLine:
 
 def _state(row: Any, now: datetime) -> tuple[str, str | None]:
     backlog = "backlog" if row.due_at + BACKLOG_AFTER < now else None
+    is_stretched = row.stretch > 1 and _wanted_at(row) + BACKLOG_AFTER < now < row.due_at
     has_warnings = row.set_aside or row.error_code
     settled = "up to date with warnings" if has_warnings else "up to date"
     if row.last_success_at is None:
@@ -175,9 +180,17 @@ def _state(row: Any, now: datetime) -> tuple[str, str | None]:
         (row.run_state == "snoozed", (_waiting_state(row.run_reason), row.run_reason)),
         (row.run_state == "queued", ("queued", backlog)),
         (row.held, ("action needed", "vanish held")),
+        (is_stretched, ("waiting for rate limit", "day reserve")),
         (True, (settled, backlog)),
     )
     return next(said for holds, said in cases if holds)
+
+
+def _wanted_at(row: Any) -> datetime:
+    """When it would be due, or was, if its cadence were not stretched."""
+    due_at: datetime = row.due_at
+    left_out = timedelta(seconds=(row.stretch - 1) * row.cadence_seconds)
+    return due_at - left_out
 
 
 def _waiting_state(reason: str | None) -> str:

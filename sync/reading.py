@@ -1,10 +1,11 @@
 """One claim's calls to the provider: a valid token, a lease that lasts, one page at a time."""
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
-from config.limits import CallClass
-from connectors.errors import TokenExpiredError
+from config.limits import LIMITS, CallClass
+from connectors.errors import ConnectorError, TokenExpiredError
 from connectors.http import Access
 from connectors.pages import Cursor, Page
 from limiter.limiter import Account
@@ -23,26 +24,44 @@ class Reader:
         self._began = self._renewed_at = time.monotonic()
         self._read_for = timedelta(0)
         self._grant: StoredGrant | None = None
+        self._in_vain = 0
         with services.database.reading() as tx:
             self._link = organisations.link(tx, claim.connection_id)
         self._account = Account(self._link.provider, self._link.id, self._link.day_limit)
 
+    @property
+    def day_limit(self) -> int:
+        """How many calls a day the connection has."""
+        return self._link.day_limit or LIMITS[self._link.provider].day
+
     def read(self, cursor: Cursor, call_class: CallClass) -> Page:
-        """The next page; an expired token is refreshed once and the call repeated once."""
+        """The next page of the list."""
+        xero, resource = self._services.xero, self._claim.resource
+        return self._read(lambda access: xero.read(resource, cursor, access, call_class, self._keep_lease))
+
+    def read_alone(self, record_id: str, call_class: CallClass) -> Page:
+        """One record by its id."""
+        xero, resource = self._services.xero, self._claim.resource
+        return self._read(
+            lambda access: xero.read_alone(resource, record_id, access, call_class, self._keep_lease)
+        )
+
+    def _read(self, call: Callable[[Access], Page]) -> Page:
+        """An expired token is refreshed once and the call repeated once."""
         began = time.monotonic()
         tokens = self._services.tokens
         self._grant = self._grant or tokens.valid(self._link.grant_id)
         try:
-            page = self._read(cursor, call_class, self._grant)
-        except TokenExpiredError:
+            page = call(self._access(self._grant))
+        except TokenExpiredError as error:
+            self._in_vain += error.calls
             self._grant = tokens.renewed(self._grant)
-            page = self._read(cursor, call_class, self._grant)
+            page = call(self._access(self._grant))
         self._read_for = timedelta(seconds=time.monotonic() - began)
         return page
 
-    def _read(self, cursor: Cursor, call_class: CallClass, grant: StoredGrant) -> Page:
-        access = Access(self._account, grant.access_token, self._link.tenant_id)
-        return self._services.xero.read(self._claim.resource, cursor, access, call_class, self._keep_lease)
+    def _access(self, grant: StoredGrant) -> Access:
+        return Access(self._account, grant.access_token, self._link.tenant_id)
 
     def _keep_lease(self) -> None:
         """Before each attempt: a call may take its whole deadline, so the lease must outlast it.
@@ -66,7 +85,12 @@ class Reader:
         return time.monotonic() - self._began > length.total_seconds()
 
     def tally(self, page: Page) -> Tally:
-        """What this page cost, for the run's row."""
-        return Tally(
-            pages=1, calls=page.calls, bytes=page.bytes, waited_ms=int(self._read_for.total_seconds() * 1000)
-        )
+        """What this page cost, for the run's row, with the calls before it that brought nothing."""
+        calls, self._in_vain = page.calls + self._in_vain, 0
+        waited_ms = int(self._read_for.total_seconds() * 1000)
+        return Tally(pages=1, calls=calls, bytes=page.bytes, waited_ms=waited_ms)
+
+    def calls_in_vain(self, error: ConnectorError) -> int:
+        """How many calls were made for nothing before this error."""
+        calls, self._in_vain = error.calls + self._in_vain, 0
+        return calls

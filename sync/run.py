@@ -1,18 +1,21 @@
 """One slice of a run: read pages, store each with the cursor that follows it, say what became of it."""
 
-import hashlib
 from typing import Any
 
 from config.cadence import COMPARISON_AT_THE_LATEST
 from config.limits import CallClass
 from connectors import errors
 from connectors.pages import Cursor, Page
-from store import events, feeds, records, rejects, runs, vanished
+from store import feeds, runs, stretch, vanished
 from store.runs import Claim
 from sync import stops
+from sync.alone import read_alone
 from sync.reading import Reader
-from sync.services import Services
+from sync.services import SHAPES, Services
 from sync.stops import Outcome
+from sync.storing import store, tell
+
+REFERENCE = frozenset(resource for resource, shape in SHAPES.items() if shape.reference)
 
 UNPROVEN_SENTENCE = (
     "The provider announced more records than it sent, so nothing could be said of what was not seen; "
@@ -31,8 +34,10 @@ def run_slice(services: Services, claim: Claim) -> Outcome:
         return outcome
     reader = Reader(services, claim)
     call_class = _call_class(services, claim)
-    cursor, fresh = _start(services, claim)
     try:
+        if outcome := read_alone(services, claim, reader):
+            return outcome
+        cursor, fresh = _start(services, claim)
         while True:
             page = reader.read(cursor, call_class)
             outcome = _store(services, claim, reader, page, fresh=fresh)
@@ -40,9 +45,10 @@ def run_slice(services: Services, claim: Claim) -> Outcome:
                 return outcome
             cursor, fresh = page.cursor, False
     except errors.RateLimitedError as error:
-        return stops.wait(services, claim, error, spare=call_class is CallClass.SPARE)
+        calls = reader.calls_in_vain(error)
+        return stops.wait(services, claim, error, calls=calls, spare=call_class is CallClass.SPARE)
     except errors.ConnectorError as error:
-        return stops.stop(services, claim, error)
+        return stops.stop(services, claim, error, calls=reader.calls_in_vain(error))
 
 
 def _make_way(services: Services, claim: Claim) -> Outcome | None:
@@ -77,63 +83,24 @@ def _call_class(services: Services, claim: Claim) -> CallClass:
 
 def _store(services: Services, claim: Claim, reader: Reader, page: Page, *, fresh: bool) -> Outcome | None:
     """The page, its cursor, the run's progress, and the events, in one transaction; None: read on."""
-    shape = services.shape(claim.resource)
+    tally = reader.tally(page)
     with services.database.transaction() as tx:
-        runs.renew(tx, claim, reader.tally(page))
+        runs.renew(tx, claim, tally)
         reader.renewed()
-        changes = records.upsert(
-            tx,
-            shape,
-            page.records,
-            organisation_id=claim.organisation_id,
-            connection_id=claim.connection_id,
-            fence=claim.fence,
-        )
-        if fresh:
-            vanished.begin(tx, claim.feed_id, claim.first_read_at)
-        ids = dict(changes.ids)
-        counts = changes.counts()
-        if page.rejects:
-            counts["rejected"] = rejects.keep(
-                tx,
-                page.rejects,
-                feed_id=claim.feed_id,
-                organisation_id=claim.organisation_id,
-                run_id=claim.run_id,
-            )
-        rejects.accept(tx, claim.feed_id, [record.id for record in page.records])
-        _remember_seen(tx, claim, page)
+        stored = store(tx, services, claim, page, begins=fresh)
+        if claim.full and page.announced is not None:
+            vanished.announce(tx, claim.feed_id, page.announced)
         verdict = None
         if page.last and claim.full and page.flaw is None:
             verdict = _conclude(tx, services, claim)
-            ids["gone"] = list(verdict.gone)
-            counts["gone"] = len(ids["gone"])
-        runs.count(tx, claim, counts)
+            stored.ids["gone"] = list(verdict.gone)
+            stored.counts["gone"] = len(verdict.gone)
+        runs.count(tx, claim, stored.counts)
         outcome = _go_on(tx, services, claim, reader, page)
         if verdict and not verdict.proven:
             feeds.warn(tx, claim.feed_id, code="unproven", sentence=UNPROVEN_SENTENCE)
-        newest_event = events.append(
-            tx,
-            organisation_id=claim.organisation_id,
-            feed_id=claim.feed_id,
-            resource=claim.resource,
-            run_id=claim.run_id,
-            changes=ids,
-        )
+        newest_event = tell(tx, claim, stored, tally)
     return outcome and Outcome(outcome.state, outcome.reason, outcome.messages, newest_event)
-
-
-def _remember_seen(tx: Any, claim: Claim, page: Page) -> None:
-    """Every read of the feed shows what is there, also to a full read that is under way."""
-    rejected = [reject.id or f"(no id) {_digest(reject.raw)}" for reject in page.rejects]
-    vanished.saw(tx, claim.feed_id, [record.id for record in page.records] + rejected)
-    if claim.full and page.announced is not None:
-        vanished.announce(tx, claim.feed_id, page.announced)
-
-
-def _digest(text: str) -> str:
-    """Tells records without an id apart, so that they count among those announced."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _conclude(tx: Any, services: Services, claim: Claim) -> vanished.Verdict:
@@ -161,6 +128,7 @@ def _go_on(tx: Any, services: Services, claim: Claim, reader: Reader, page: Page
     cursor = None if page.last else page.cursor
     feeds.advance(tx, claim.feed_id, full=claim.full, cursor=cursor, newest_at=known)
     if page.last:
+        _learn(tx, services, claim, reader)
         ending = runs.end(tx, claim)
         return Outcome("done", messages=(ending.follow_up,) if ending.follow_up else ())
     if outcome := _give_way(tx, services, claim):
@@ -169,6 +137,13 @@ def _go_on(tx: Any, services: Services, claim: Claim, reader: Reader, page: Page
         rest = runs.release(tx, claim)
         return Outcome("continues", messages=(rest,) if rest else ())
     return None
+
+
+def _learn(tx: Any, services: Services, claim: Claim, reader: Reader) -> None:
+    """What reading the feed costs, by a read such as the schedule makes, not by an import or a comparison."""
+    if claim.full and not services.shape(claim.resource).whole:
+        return
+    stretch.learn(tx, claim, day_limit=reader.day_limit, reference=REFERENCE)
 
 
 def _give_way(tx: Any, services: Services, claim: Claim) -> Outcome | None:

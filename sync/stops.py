@@ -12,6 +12,7 @@ from store.database import Transaction
 from store.organisations import Link
 from store.runs import Claim, Message
 from sync.services import Services
+from sync.storing import used
 
 # What stops a run until somebody acts: reconnects, or presses (see runs.OUR_REASONS). All else backs off.
 STOPS: tuple[tuple[type[errors.ConnectorError], str], ...] = (
@@ -55,30 +56,37 @@ class Outcome:
     newest_event: int | None = None
 
 
-def wait(services: Services, claim: Claim, error: errors.RateLimitedError, *, spare: bool) -> Outcome:
-    """No call may go now: give the slot back until then. A comparison from spare budget gives way instead."""
+def wait(
+    services: Services, claim: Claim, error: errors.RateLimitedError, *, calls: int, spare: bool
+) -> Outcome:
+    """No call may go now: give the slot back until then. A comparison from spare budget gives way instead.
+
+    `calls`: what was spent in vain.
+    """
     with services.database.transaction() as tx:
         if spare and error.reason == "day reserve":
             ending = runs.yield_(tx, claim, again_in=COMPARISON_AGAIN)
             return Outcome("yielded", error.reason, (ending.follow_up,) if ending.follow_up else ())
         length = _while_away() if error.reason == "provider unavailable" else error.wait
-        runs.snooze(tx, claim, wait=length, reason=error.reason)
+        runs.snooze(tx, claim, wait=length, reason=error.reason, calls=calls)
+        used(tx, claim, calls)
     return Outcome("snoozed", error.reason)
 
 
-def stop(services: Services, claim: Claim, error: errors.ConnectorError) -> Outcome:
-    """The provider said no, or nothing: write down why, and when to try again."""
+def stop(services: Services, claim: Claim, error: errors.ConnectorError, *, calls: int = 0) -> Outcome:
+    """The provider said no, or nothing: write down why, and when to try again. `calls`: spent in vain."""
     with services.database.reading() as tx:
         link = organisations.link(tx, claim.connection_id)
     error = _confirmed(services, link, error)
     reason = next((name for kind, name in STOPS if isinstance(error, kind)), "back-off")
     with services.database.transaction() as tx:
         length = _back_off(claim) if reason == "back-off" else None
-        runs.snooze(tx, claim, wait=length, reason=reason, error=_fields(error))
+        runs.snooze(tx, claim, wait=length, reason=reason, error=_fields(error), calls=calls)
         if isinstance(error, errors.AccessLostError):
             organisations.lose_access(tx, link)
         if isinstance(error, errors.UnsupportedError):
-            feeds.switch_off(tx, claim.feed_id)
+            feeds.switch_off(tx, claim.feed_id, "not offered")
+        used(tx, claim, calls)
     return Outcome("snoozed", reason)
 
 

@@ -37,15 +37,30 @@ def press(
     *,
     by: str,
     full: bool = False,
+    record_id: str | None = None,
     idempotency_key: str | None = None,
 ) -> Press:
-    """*Sync now* for one feed: on record before anything is sent, so that nothing can lose it.
+    """*Sync now* for one feed, or for one record of it: on record first, so that nothing can lose it.
 
     Joins the run that waits, or makes sure that one follows the run that reads already.
     Raises SyncRefusedError for an unknown organisation or resource, and for what is no name at all.
     """
-    _check(organisation=organisation, resource=resource, by=by, idempotency_key=idempotency_key)
-    receipt = _record(app.services, organisation, resource, by=by, full=full, idempotency_key=idempotency_key)
+    _check(
+        organisation=organisation,
+        resource=resource,
+        by=by,
+        record_id=record_id,
+        idempotency_key=idempotency_key,
+    )
+    receipt = _record(
+        app.services,
+        organisation,
+        resource,
+        by=by,
+        full=full,
+        record_id=record_id,
+        idempotency_key=idempotency_key,
+    )
     publish(app, receipt.messages)
     return receipt
 
@@ -73,10 +88,10 @@ def press_all(app: Celery, organisation: str, *, by: str, idempotency_key: str |
     return receipts
 
 
-def _check(*, idempotency_key: str | None, **given: str) -> None:
+def _check(*, record_id: str | None = None, idempotency_key: str | None = None, **required: object) -> None:
     """Refuse what no database of ours can look up or keep, whatever the types of the caller promise."""
-    if idempotency_key is not None:
-        given["idempotency_key"] = idempotency_key
+    optional = {"record_id": record_id, "idempotency_key": idempotency_key}
+    given = required | {name: value for name, value in optional.items() if value is not None}
     for name, value in given.items():
         what = name.replace("_", " ")
         if not isinstance(value, str):
@@ -96,12 +111,19 @@ def _record(
     *,
     by: str,
     full: bool = False,
+    record_id: str | None = None,
     idempotency_key: str | None = None,
 ) -> Press:
     try:
         with services.database.transaction() as tx:
             feed_id = organisations.feed_of(tx, organisations.find(tx, organisation), resource)
-            return presses.press(tx, feed_id, by=by, full=full, idempotency_key=idempotency_key)
+            if record_id is not None and not services.xero.endpoints[resource].alone:
+                raise SyncRefusedError(
+                    f"{resource} has no records that can be read alone: use sync-now, it is one call."
+                )
+            return presses.press(
+                tx, feed_id, by=by, full=full, record_id=record_id, idempotency_key=idempotency_key
+            )
     except (organisations.UnknownOrganisationError, organisations.UnknownResourceError) as error:
         raise SyncRefusedError(str(error)) from error
 

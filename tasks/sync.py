@@ -37,6 +37,16 @@ def sync_full(self: SyncTask, organisation: str, resource: str, by: str = "task"
     )
 
 
+@shared_task(bind=True, base=SyncTask, name="sync.record", ignore_result=False)
+def sync_record(
+    self: SyncTask, organisation: str, resource: str, record_id: str, by: str = "task"
+) -> dict[str, Any]:
+    """Read one record again, alone, by its provider's id; answers with the receipt."""
+    return receipt(
+        enqueue.press(self.app, organisation, resource, by=by, record_id=record_id, idempotency_key=self.key)
+    )
+
+
 def receipt(press: Press) -> dict[str, Any]:
     """A press as JSON: its id, its generation, and what it waits for, if anything."""
     return {

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from config.limits import LIMITS
 from ledgertide import overview
 from ledgertide.cli import session
 from ledgertide.output import say, show_json, show_table
 from ledgertide.overview import STATES
 from store import events as event_feed
-from store import history, organisations, records, status, vanished
+from store import history, organisations, records, status, usage, vanished
 from store.database import Scope, Transaction
 from store.organisations import Organisation
 from store.status import FeedLine
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("feeds")(list_feeds)
     app.command("records")(print_records)
     app.command("runs")(list_runs)
+    app.command("usage")(list_usage)
     app.command("events")(list_events)
     app.command("vanished")(judge_vanished)
 
@@ -101,7 +103,7 @@ def print_records(organisation: Which, resource: Resource) -> None:
     out = sys.stdout.buffer
     with session.database() as database, database.reading() as tx:
         found, scope = _scope(tx, organisation)
-        organisations.feed_of(tx, found, resource)
+        organisations.feed_of(tx, found, resource, even_off=True)
         for _, text in records.read(scope, SHAPES[resource]):
             # A line break in JSON can only stand between its parts: a space there says the same.
             out.write(text.replace("\r", " ").replace("\n", " ").encode() + b"\n")
@@ -125,6 +127,33 @@ def list_runs(
     columns = ["organisation", "resource", "cause", "state", "reason", "opened_at", "calls", "seen"]
     columns += ["added", "changed", "archived", "gone", "error"]
     show_table(columns, [[getattr(line, name) for name in columns] for line in lines])
+
+
+def list_usage(
+    organisation: Annotated[str | None, WHICH] = None,
+    days: Annotated[int, typer.Option(min=1, help="How many, today included.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Count the calls, and the bytes of their answers, per organisation and day (UTC), newest first."""
+    with session.database() as database, database.reading() as tx:
+        found = usage.lines(_scope(tx, organisation)[1], days) if organisation else usage.all_lines(tx, days)
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("day", "organisation", "provider", "calls", "of", "MB"),
+        [
+            (
+                f"{line.day}",
+                line.organisation,
+                line.provider,
+                line.calls,
+                line.day_limit or LIMITS[line.provider].day,
+                f"{line.bytes / 1e6:.1f}",
+            )
+            for line in found
+        ],
+    )
 
 
 def list_events(
@@ -157,7 +186,7 @@ def judge_vanished(
         raise typer.BadParameter("Say either --apply or --dismiss, not both.")
     with session.database() as database, database.transaction() as tx:
         found, scope = _scope(tx, organisation)
-        feed_id = organisations.feed_of(tx, found, resource)
+        feed_id = organisations.feed_of(tx, found, resource, even_off=True)
         by = session.operator()
         if apply:
             provider = resource.partition(".")[0]

@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command("sync-now")(sync_now)
     app.command("sync-all")(sync_all)
     app.command("sync-full")(sync_full)
+    app.command("refresh")(refresh)
 
 
 def sync_now(
@@ -63,6 +64,25 @@ def sync_full(
     )
 
 
+def refresh(
+    organisation: Which,
+    resource: Resource,
+    record: Annotated[
+        str, typer.Argument(help="The record's id at the provider, such as an InvoiceID.", show_default=False)
+    ],
+    wait: Wait = False,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read one record again, alone, ahead of all scheduled work."""
+    _press(
+        lambda door: [door.refresh(organisation, resource, record, by=session.operator())],
+        wait,
+        timeout,
+        as_json,
+    )
+
+
 def _press(
     press: Callable[[Door], Sequence[PressHandle]], wait: bool, timeout: float | None, as_json: bool
 ) -> None:
@@ -78,9 +98,9 @@ def _press(
         if as_json:
             show_json([_facts(handle, state) for handle, state in zip(handles, states, strict=True)])
         unfinished = [
-            f"{handle.organisation}'s {handle.resource} is not up to date: {_why(state)}"
+            f"{handle.organisation}'s {handle.resource} {_why(state)}"
             for handle, state in zip(handles, states, strict=True)
-            if not state.done
+            if not state.done or state.error
         ]
     if unfinished:
         raise CommandError(" ".join(unfinished))
@@ -123,8 +143,10 @@ def _facts(handle: PressHandle, state: PressState) -> dict[str, object]:
 
 
 def _why(state: PressState) -> str:
+    if state.done:
+        return f"was asked, but: {state.error}"
     said = _waits(state.reason, state.until) if state.reason else f"it is {state.state}"
-    return f"{said}. {state.error or 'The press is kept: it goes on by itself.'}"
+    return f"is not up to date: {said}. {state.error or 'The press is kept: it goes on by itself.'}"
 
 
 def _waits(reason: str | None, until: object) -> str:

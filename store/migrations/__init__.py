@@ -1,6 +1,6 @@
 """Bring a database to this version: Alembic for tables written by hand, the endpoint table for the rest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class NotMigratedError(Exception):
 
 
 def upgrade(
-    database_url: str, shapes: Iterable[Shape] = (), every: Mapping[str, timedelta] | None = None
+    database_url: str, shapes: Collection[Shape] = (), every: Mapping[str, timedelta] | None = None
 ) -> list[str]:
     """Migrate; safe to run again and by several at once. Returns the record tables, columns and feeds made.
 
@@ -43,7 +43,8 @@ def upgrade(
             _require_known(_version_of(tx), ScriptDirectory.from_config(config))
             config.attributes["connection"] = tx.connection
             command.upgrade(config, "head")
-            return create_tables(tx, shapes) + cadences.bring_up(tx, every or {})
+            off = {shape.resource for shape in shapes if shape.off}
+            return create_tables(tx, shapes) + cadences.bring_up(tx, every or {}, off)
     finally:
         database.close()
 

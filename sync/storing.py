@@ -1,0 +1,82 @@
+"""A page goes into the store: records, what could not be kept, what was seen, and what to tell of it."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from connectors.pages import Page
+from store import events, records, rejects, usage, vanished
+from store.database import Transaction
+from store.runs import Claim, Tally
+from sync.services import Services
+
+
+@dataclass(slots=True)
+class Stored:
+    """What a page did to the store: ids by kind for the events, counts for the run's row."""
+
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def store(tx: Transaction, services: Services, claim: Claim, page: Page, *, begins: bool = False) -> Stored:
+    """Write a page's records; every read also shows what is there to a full read that is under way.
+
+    `begins`: it is a full read's first page. The caller has renewed the claim in this transaction.
+    """
+    changes = records.upsert(
+        tx,
+        services.shape(claim.resource),
+        page.records,
+        organisation_id=claim.organisation_id,
+        connection_id=claim.connection_id,
+        fence=claim.fence,
+    )
+    if begins:
+        vanished.begin(tx, claim.feed_id, claim.first_read_at)
+    stored = Stored(dict(changes.ids), changes.counts())
+    if page.rejects:
+        stored.counts["rejected"] = rejects.keep(
+            tx,
+            page.rejects,
+            feed_id=claim.feed_id,
+            organisation_id=claim.organisation_id,
+            run_id=claim.run_id,
+        )
+    ids = [record.id for record in page.records]
+    rejects.accept(tx, claim.feed_id, ids)
+    set_aside = [reject.id or f"(no id) {_digest(reject.raw)}" for reject in page.rejects]
+    vanished.saw(tx, claim.feed_id, ids + set_aside)
+    return stored
+
+
+def tell(tx: Transaction, claim: Claim, stored: Stored, tally: Tally) -> int | None:
+    """Last in the page's transaction, under the organisation's row: its events and what it used.
+
+    Returns the newest event's sequence, None without one.
+    """
+    newest = events.append(
+        tx,
+        organisation_id=claim.organisation_id,
+        feed_id=claim.feed_id,
+        resource=claim.resource,
+        run_id=claim.run_id,
+        changes=stored.ids,
+    )
+    used(tx, claim, tally.calls, tally.bytes)
+    return newest
+
+
+def used(tx: Transaction, claim: Claim, calls: int, size: int = 0) -> None:
+    """Count calls that were made for a claim, whatever came of them."""
+    usage.count(
+        tx,
+        organisation_id=claim.organisation_id,
+        connection_id=claim.connection_id,
+        calls=calls,
+        size=size,
+    )
+
+
+def _digest(text: str) -> str:
+    """Tells records without an id apart, so that they count among those announced."""
+    return hashlib.sha256(text.encode()).hexdigest()
