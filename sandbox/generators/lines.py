@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sandbox.generators.making import Fields, Making
-from sandbox.generators.tracking import tracked
+from sandbox.generators.tracking import tracking
 from sandbox.generators.values import guid, money, quantity
 from sandbox.generators.words import GOODS, ITEM_CODES
 
@@ -77,9 +77,3 @@ def _finer(making: Making) -> int:
 
 def _tax(amount: int, per_cent: int, *, inclusive: bool) -> int:
     return round(amount * per_cent / (100 + per_cent)) if inclusive else round(amount * per_cent / 100)
-
-
-def tracking(making: Making) -> list[Fields]:
-    """The option a line is tracked by, if it is."""
-    told = tracked(making) if making.chance(0.2) else {}
-    return [told | {"Options": []}] if told else []

@@ -55,3 +55,9 @@ def tracked(making: Making) -> Fields:
         "TrackingCategoryID": wanted,
         "TrackingOptionID": option["TrackingOptionID"],
     }
+
+
+def tracking(making: Making) -> list[Fields]:
+    """The `Tracking` of a line: seldom filled."""
+    told = tracked(making) if making.chance(0.2) else {}
+    return [told | {"Options": []}] if told else []
