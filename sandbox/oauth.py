@@ -27,7 +27,8 @@ FORGET_SECONDS = 86_400
 SCOPES = (
     "openid profile email accounting.settings.read accounting.contacts.read accounting.invoices "
     "accounting.payments.read accounting.banktransactions.read accounting.manualjournals.read "
-    "accounting.attachments.read accounting.journals.read accounting.budgets.read offline_access"
+    "accounting.attachments.read accounting.journals.read accounting.budgets.read "
+    "accounting.transactions.read offline_access"  # the old broad one: no other opens receipts and claims
 )
 
 

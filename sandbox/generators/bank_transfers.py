@@ -1,8 +1,8 @@
 """Makes transfers between two bank accounts; Xero tells only when they were made, not when they changed."""
 
 from sandbox.generators import nested
-from sandbox.generators.lines import tracking
 from sandbox.generators.making import Fields, Making
+from sandbox.generators.tracking import tracked
 from sandbox.generators.values import DAY_MS, date_string, guid, midnight, money, rate
 
 
@@ -37,4 +37,5 @@ def bank_transfer(making: Making) -> Fields:
 
 
 def _tracking(making: Making) -> list[Fields]:
-    return [{name: told for name, told in each.items() if name != "Options"} for each in tracking(making)]
+    option = tracked(making) if making.chance(0.2) else {}
+    return [option] if option else []

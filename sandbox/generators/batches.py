@@ -15,8 +15,8 @@ def batch_payment(making: Making) -> Fields:
     """One batch; it can be made and deleted, never changed."""
     first = making.serial * IN_A_BATCH
     paid = making.seeded("xero.invoices", "Payments")[first : first + IN_A_BATCH]
-    bills = [each for each in paid if each["Type"] == "ACCPAY"]
-    chosen = (bills or paid)[:_LONGEST]
+    kind = "ACCREC" if making.every(5, 2) else "ACCPAY"
+    chosen = [each for each in paid if each["Type"] == kind][:_LONGEST]
     on = midnight(making.modified_ms)
     return {
         "Account": nested.some(nested.bank_account(making), "AccountID", "CurrencyCode"),
@@ -25,7 +25,7 @@ def batch_payment(making: Making) -> Fields:
         "DateString": date_string(on),
         "Date": f"/Date({on}+0000)/",
         "Payments": [_payment(each) for each in chosen],
-        "Type": "PAYBATCH" if bills or not paid else "RECBATCH",
+        "Type": "PAYBATCH" if kind == "ACCPAY" else "RECBATCH",
         "Status": "DELETED" if making.every(17, 5) else "AUTHORISED",
         "TotalAmount": sum((each["Payments"][0]["Amount"] for each in chosen), money(0)),
         "UpdatedDateUTC": "",

@@ -11,8 +11,8 @@ from sandbox.generators.values import DAY_MS, guid, midnight, money, rate
 # Of so many payments in order the first ones are those of the next invoices that were paid, then
 # come one that was paid back and one that was undone: so the list holds every payment that a
 # document tells of, once.
-_ROUND, _OF_INVOICES = 13, 11
-_PAID_BACK_AT = 11
+_ROUND, _OF_INVOICES = 20, 18
+_PAID_BACK_AT = 18
 
 
 def payment(making: Making) -> Fields:
