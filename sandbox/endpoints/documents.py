@@ -6,7 +6,7 @@ filters as its OpenAPI file names them, the `order` trap of ManualJournals from 
 
 from sandbox.endpoints.changes import Silent, Text, Turn
 from sandbox.endpoints.endpoint import Endpoint, Hidden, Paging
-from sandbox.endpoints.sizes import share
+from sandbox.endpoints.sizes import share, told
 from sandbox.generators.bank_transactions import bank_transaction
 from sandbox.generators.bank_transfers import bank_transfer
 from sandbox.generators.batches import batch_payment
@@ -17,7 +17,7 @@ from sandbox.generators.invoices import falls_due_later, invoice, is_partly_paid
 from sandbox.generators.journals import manual_journal
 from sandbox.generators.ledger import journal
 from sandbox.generators.linked import linked_transaction
-from sandbox.generators.payments import payment
+from sandbox.generators.payments import payment, payments
 from sandbox.generators.purchase_orders import purchase_order
 from sandbox.generators.quotes import quote
 from sandbox.generators.repeating import repeating_invoice
@@ -114,7 +114,7 @@ DOCUMENTS = (
         id="PaymentID",
         scope="accounting.payments",
         make=payment,
-        size=share("invoices", 0.85),
+        size=told(payments),
         paging=Paging.PAGED,
         edited=Text("Reference"),
         targets={"void": "DELETED"},
@@ -157,7 +157,7 @@ DOCUMENTS = (
         id="BatchPaymentID",
         scope="accounting.payments",
         make=batch_payment,
-        size=share("invoices", 0.05),
+        size=share("invoices", 0.045),
         paging=Paging.WHOLE,
         edited=Text("Reference"),
         targets={"void": "DELETED"},

@@ -43,7 +43,7 @@ def _plain(making: Making) -> Fields:
         taxed=amounts != "NoTax",
     )
     date = midnight(making.modified_ms) - making.source.randrange(0, 10) * DAY_MS
-    account = nested.some(nested.bank_account(making), "AccountID", "Code", "Name")
+    account = nested.some(nested.bank_accounts(making, 1)[0], "AccountID", "Code", "Name")
     fields = _head(making, "SPEND" if spend else "RECEIVE", guid(making.source), account)
     if making.every(43, 19):
         fields["Url"] = f"https://example.com/bank/{making.serial}"
@@ -83,7 +83,7 @@ def _transfer(making: Making, transfer: Mapping[str, Any], field: str, kind: str
 
 def _early(making: Making, credit: Mapping[str, Any], field: str) -> Fields:
     """The money that an overpayment or a prepayment came in or went out by."""
-    account = nested.some(nested.bank_account(making), "AccountID", "Code", "Name")
+    account = nested.some(nested.bank_accounts(making, 1)[0], "AccountID", "Code", "Name")
     fields = _head(making, credit["Type"], guid(making.source), account)
     told = ("Contact", "DateString", "Date", "LineAmountTypes", "LineItems", "SubTotal", "TotalTax", "Total")
     return (

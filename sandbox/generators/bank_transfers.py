@@ -10,7 +10,7 @@ def bank_transfer(making: Making) -> Fields:
     """One transfer; every 11th was deleted, and only `includeDeleted=true` shows it."""
     source = making.source
     date = midnight(making.modified_ms) - source.randrange(0, 5) * DAY_MS
-    giving, taking = nested.bank_account(making), nested.bank_account(making)
+    giving, taking = nested.bank_accounts(making, 2)
     fields: Fields = {
         "BankTransferID": guid(source),
         "CreatedDateUTCString": date_string(making.modified_ms),

@@ -45,9 +45,12 @@ def receipt(making: Making) -> Fields:
 
 
 def expense_claim(making: Making) -> Fields:
-    """One claim of the next few receipts."""
+    """One claim of receipts that no other has; a claim made later takes any one."""
     first = making.serial * RECEIPTS_IN_A_CLAIM
-    receipts = making.seeded("xero.receipts", None)[first : first + RECEIPTS_IN_A_CLAIM]
+    spare = making.peer("xero.receipts")
+    receipts = making.seeded("xero.receipts", None)[first : first + RECEIPTS_IN_A_CLAIM] or [
+        each for each in (spare,) if each
+    ]
     status = making.source.choice(_CLAIM_STATUSES)
     total = sum((each["Total"] for each in receipts), money(0))
     paid = total if status == "PAID" else money(0)

@@ -29,26 +29,19 @@ def currency(making: Making) -> tuple[str, int]:
 
 
 def branding_theme(making: Making) -> Fields:
-    """Some theme that sales documents are printed in, if the organisation has any."""
-    found = making.peer("xero.branding_themes")
-    return {"BrandingThemeID": found["BrandingThemeID"]} if found else {}
+    """Some theme that sales documents are printed in."""
+    themes = making.seeded("xero.branding_themes", None)
+    return {"BrandingThemeID": making.source.choice(themes)["BrandingThemeID"]}
 
 
-def bank_account(making: Making) -> Mapping[str, Any]:
-    """Some bank account of the organisation."""
-    found = making.one_with("xero.accounts", "BankAccountNumber")
-    return found or {
-        "AccountID": guid(making.source),
-        "Code": "090",
-        "Name": "Business Bank Account",
-        "CurrencyCode": making.organisation.country.currency,
-    }
+def bank_accounts(making: Making, count: int) -> list[Mapping[str, Any]]:
+    """So many different bank accounts of the organisation; each has three or more."""
+    return making.source.sample(making.seeded("xero.accounts", "BankAccountNumber"), count)
 
 
 def user(making: Making) -> Fields:
     """Some user of the organisation; Xero tells of one wherever it names one."""
-    found = making.peer("xero.users")
-    return dict(found) if found else {"UserID": guid(making.source), "FirstName": "API ", "LastName": "Team"}
+    return dict(making.source.choice(making.seeded("xero.users", None)))
 
 
 def some(fields: Mapping[str, Any], *names: str) -> Fields:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.generators import nested
 from sandbox.generators.batches import IN_A_BATCH
-from sandbox.generators.making import Fields, Making
+from sandbox.generators.making import Fields, Making, Organisation
 from sandbox.generators.values import DAY_MS, guid, midnight, money, rate
 
 # Of so many payments in order the first ones are those of the next invoices that were paid, then
@@ -15,8 +15,15 @@ _ROUND, _OF_INVOICES = 20, 18
 _PAID_BACK_AT = 18
 
 
+def payments(mine: Organisation) -> int:
+    """How many there are to begin with: all that documents tell of, and some more."""
+    return round(mine.bulk.invoices * 0.85)
+
+
 def payment(making: Making) -> Fields:
     """One payment: it can be made and deleted, never changed."""
+    if making.serial >= payments(making.organisation):
+        return _other(making, "AUTHORISED")
     turn, at = divmod(making.serial, _ROUND)
     if at < _OF_INVOICES:
         place = turn * _OF_INVOICES + at
@@ -29,7 +36,7 @@ def payment(making: Making) -> Fields:
             if credit is not None:
                 return _paid_back(making, credit, word, about(credit))
             turn -= len(making.seeded(resource, "Payments"))
-    return _undone(making)
+    return _other(making, "DELETED")
 
 
 def _of_invoice(making: Making, invoice: Mapping[str, Any], place: int) -> Fields:
@@ -45,8 +52,8 @@ def _paid_back(making: Making, credit: Mapping[str, Any], word: str, about: Fiel
     return _payment(making, credit["Payments"][0], f"{side}{word}PAYMENT", "AUTHORISED", about)
 
 
-def _undone(making: Making) -> Fields:
-    """One that was deleted: the invoice tells of it no more."""
+def _other(making: Making, status: str) -> Fields:
+    """One that no invoice tells of: it was deleted, or has just been made."""
     invoice = making.peer("xero.invoices")
     on = midnight(making.modified_ms) - making.source.randrange(1, 20) * DAY_MS
     told = {
@@ -55,7 +62,7 @@ def _undone(making: Making) -> Fields:
         "Amount": money(making.source.randrange(100, 400_000)),
     }
     kind = invoice["Type"] if invoice else "ACCPAY"
-    return _payment(making, told, f"{kind}PAYMENT", "DELETED", _invoice(invoice) if invoice else {})
+    return _payment(making, told, f"{kind}PAYMENT", status, _invoice(invoice) if invoice else {})
 
 
 def _payment(making: Making, told: Mapping[str, Any], kind: str, status: str, about: Fields) -> Fields:
@@ -73,7 +80,7 @@ def _payment(making: Making, told: Mapping[str, Any], kind: str, status: str, ab
             "UpdatedDateUTCString": "",
             "HasAccount": True,
             "IsReconciled": making.chance(0.8),
-            "Account": nested.some(nested.bank_account(making), "AccountID", "Code"),
+            "Account": nested.some(nested.bank_accounts(making, 1)[0], "AccountID", "Code"),
         }
         | about
         | {"HasValidationErrors": False}

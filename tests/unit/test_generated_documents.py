@@ -167,9 +167,10 @@ def test_each_credit_note_that_an_invoice_names_is_in_their_list(books):
             assert note["Type"] == f"{invoice['Type']}CREDIT"
 
 
-def test_both_sides_of_each_transfer_are_bank_transactions(books):
+def test_both_sides_of_each_transfer_are_bank_transactions_of_two_accounts(books):
     transactions = {each["BankTransactionID"]: each for each in books["bank_transactions"]}
     for transfer in books["bank_transfers"]:
+        assert transfer["FromBankAccount"] != transfer["ToBankAccount"]
         for side, kind in (("From", "SPEND-TRANSFER"), ("To", "RECEIVE-TRANSFER")):
             transaction = transactions[transfer[f"{side}BankTransactionID"]]
             assert (transaction["Type"], transaction["Total"]) == (kind, transfer["Amount"])
@@ -185,6 +186,24 @@ def test_a_payment_names_the_batch_that_names_it(books):
         for payment in books["payments"]
         if "BatchPaymentID" in payment
     } == told
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_is_added_later_is_new_and_believable(name):
+    dataset = Dataset(seed=1, organisations=1)
+    books = Books(dataset, 0)
+    endpoint, known = BY_RESOURCE[f"xero.{name}"], set(books.ids(name))
+    tenant = books.organisation.tenant_id
+
+    added = [dataset.make(tenant, endpoint, 1_790_000_000_000) for _ in range(20)]
+
+    assert len({record.id for record in added} - known) == 20
+    if name == "payments":
+        assert {record.fields["Status"] for record in added} == {"AUTHORISED"}
+    if name == "journals":
+        assert min(record.fields["JournalNumber"] for record in added) > max(
+            row["JournalNumber"] for row in books[name]
+        )
 
 
 def test_every_kind_and_state_occurs_in_a_long_list(large):
