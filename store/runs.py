@@ -326,7 +326,7 @@ def end(tx: Transaction, claim: Claim) -> Ending:
         .where(feeds.c.id == claim.feed_id)
         .values(
             served=case((feeds.c.served < claim.generation, claim.generation), else_=feeds.c.served),
-            due_at=case((feeds.c.due_at < slot, slot), else_=feeds.c.due_at),
+            due_at=slot,
             last_success_at=tx.now,
             failures=0,
             error_code=None,
