@@ -32,4 +32,20 @@ ENDPOINTS = (
             boolean("is_customer", "IsCustomer"),
         ),
     ),
+    # The list shows every group as empty; only a group's own answer names its contacts.
+    Endpoint(
+        "xero.contact_groups",
+        path="ContactGroups",
+        root="ContactGroups",
+        id="ContactGroupID",
+        scope="accounting.contacts",
+        paging="each",
+        modified=None,
+        reference=True,
+        statuses=statuses("Status", "ACTIVE", "DELETED", archived=("DELETED",)),
+        fields=(
+            text("name", "Name"),
+            text("status", "Status"),
+        ),
+    ),
 )

@@ -1,6 +1,6 @@
-"""Lists about the organisation itself and who works in it."""
+"""Lists about the organisation itself: what it is, what it allows, who works in it."""
 
-from connectors.endpoints import Endpoint, boolean, date, integer, text, timestamp
+from connectors.endpoints import Endpoint, boolean, date, integer, statuses, text, timestamp
 
 ENDPOINTS = (
     Endpoint(
@@ -11,8 +11,8 @@ ENDPOINTS = (
         scope="accounting.settings",
         paging="whole",
         modified=None,
-        reference=True,
         alone=False,
+        reference=True,
         fields=(
             text("name", "Name"),
             text("legal_name", "LegalName"),
@@ -33,6 +33,83 @@ ENDPOINTS = (
             date("period_lock_date", "PeriodLockDate"),
             date("end_of_year_lock_date", "EndOfYearLockDate"),
             timestamp("created_at", "CreatedDateUTC"),
+        ),
+    ),
+    Endpoint(
+        "xero.organisation_actions",
+        path="Organisation/Actions",
+        root="Actions",
+        id="Name",
+        scope="accounting.settings",
+        paging="whole",
+        modified=None,
+        alone=False,
+        reference=True,
+        statuses=statuses("Status", "ALLOWED", "NOT-ALLOWED"),
+        fields=(
+            text("name", "Name"),
+            text("status", "Status"),
+        ),
+    ),
+    Endpoint(
+        "xero.branding_themes",
+        path="BrandingThemes",
+        root="BrandingThemes",
+        id="BrandingThemeID",
+        scope="accounting.settings",
+        paging="whole",
+        modified=None,
+        reference=True,
+        fields=(
+            text("name", "Name"),
+            text("type", "Type"),
+            text("logo_url", "LogoUrl"),
+            integer("sort_order", "SortOrder"),
+            timestamp("created_at", "CreatedDateUTC"),
+        ),
+    ),
+    Endpoint(
+        "xero.currencies",
+        path="Currencies",
+        root="Currencies",
+        id="Code",
+        scope="accounting.settings",
+        paging="whole",
+        modified=None,
+        alone=False,
+        reference=True,
+        fields=(
+            text("code", "Code"),
+            text("description", "Description"),
+        ),
+    ),
+    # Who was removed stays in the list, with that as the role.
+    Endpoint(
+        "xero.users",
+        path="Users",
+        root="Users",
+        id="UserID",
+        scope="accounting.settings",
+        paging="changes",
+        reference=True,
+        statuses=statuses(
+            "OrganisationRole",
+            "READONLY",
+            "INVOICEONLY",
+            "STANDARD",
+            "FINANCIALADVISER",
+            "MANAGEDCLIENT",
+            "CASHBOOKCLIENT",
+            "UNKNOWN",
+            "REMOVED",
+            archived=("REMOVED",),
+        ),
+        fields=(
+            text("email_address", "EmailAddress"),
+            text("first_name", "FirstName"),
+            text("last_name", "LastName"),
+            text("organisation_role", "OrganisationRole"),
+            boolean("is_subscriber", "IsSubscriber"),
         ),
     ),
 )
