@@ -16,8 +16,11 @@ class Text:
 
     def __call__(self, fields: Fields) -> Changes:
         """The fields that change."""
-        text, _, number = str(fields.get(self.name) or "").partition(" · rev ")
-        return {self.name: f"{text} · rev {int(number or 0) + 1}"}
+        whole = str(fields.get(self.name) or "")
+        text, _, number = whole.rpartition(" · rev ")
+        if not number.isdecimal():
+            text, number = whole, "0"
+        return {self.name: f"{text} · rev {int(number) + 1}"}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.endpoints import BY_RESOURCE, ENDPOINTS, Endpoint
 from sandbox.testing import Sandbox, SandboxError
 
 CONTACTS, INVOICES = "xero.contacts", "xero.invoices"
@@ -287,6 +288,89 @@ def test_an_edit_that_makes_no_sense_is_refused_in_one_sentence(sandbox, mine, f
 
     with pytest.raises(SandboxError, match=f"^{re.escape(sentence)}"):
         sandbox.control("POST", "edit", body)
+
+
+def _known(endpoint: Endpoint) -> str:
+    return endpoint.resource
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=_known)
+def test_in_every_list_a_record_can_be_added_edited_changed_silently_and_removed(sandbox, mine, endpoint):
+    resource, stamp = endpoint.resource, endpoint.stamp or ""
+
+    def rows() -> dict[str, dict[str, Any]]:
+        return {row[endpoint.id]: row for row in sandbox.dump(mine, resource)}
+
+    before = rows()
+    (added,) = sandbox.edit(mine, resource, "add")
+    (edited,) = sandbox.edit(mine, resource)
+    after = rows()
+    (silent,) = sandbox.edit(mine, resource, "silent")
+    silently = rows()
+    sandbox.edit(mine, resource, "remove", ids=[added])
+
+    assert added not in before
+    assert after[edited] != before.get(edited)
+    assert silently[silent] != after[silent]
+    assert silently[silent].get(stamp) == after[silent].get(stamp)
+    assert rows() == {key: row for key, row in silently.items() if key != added}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=_known)
+def test_in_every_list_what_was_read_can_change_between_two_calls(sandbox, mine, endpoint):
+    token, size = sandbox.access_token(mine), len(sandbox.dump(mine, endpoint.resource))
+    sandbox.edit(mine, endpoint.resource, which="read", after_calls={"skip": 0})
+    sandbox.edit(mine, endpoint.resource, "add", visible_after=100)
+
+    sandbox.get(mine, endpoint.path, token)
+    hidden = len(sandbox.dump(mine, endpoint.resource))
+    sandbox.advance(101)
+
+    (armed,) = sandbox.armed_edits()
+    assert (armed["done"], len(armed["ids"]), armed["error"]) == (1, 1, None)
+    assert (hidden, len(sandbox.dump(mine, endpoint.resource))) == (size, size + 1)
+
+
+@pytest.mark.parametrize(
+    ("resource", "action"),
+    [(endpoint.resource, action) for endpoint in ENDPOINTS for action in endpoint.targets],
+)
+def test_a_status_leads_where_its_list_says(sandbox, mine, resource, action):
+    endpoint = BY_RESOURCE[resource]
+    if action == "restore":
+        sandbox.edit(mine, resource, "archive")
+
+    (changed,) = sandbox.edit(mine, resource, action)
+
+    rows = {row[endpoint.id]: row for row in sandbox.dump(mine, resource)}
+    assert rows[changed][endpoint.status] == endpoint.targets[action]
+
+
+def test_a_merged_contact_is_archived_and_names_an_active_one(sandbox, mine):
+    (merged,) = sandbox.edit(mine, CONTACTS, "merge")
+
+    rows = _by_id(sandbox, mine)
+    into = rows[merged]["MergedToContactID"]
+    assert rows[merged]["ContactStatus"] == "ARCHIVED"
+    assert rows[into]["ContactStatus"] == "ACTIVE"
+    assert sandbox.dump(mine, CONTACTS)[-1]["ContactID"] == merged
+
+
+def test_one_may_choose_what_a_contact_is_merged_into(sandbox, mine):
+    active = [key for key, row in _by_id(sandbox, mine).items() if row["ContactStatus"] == "ACTIVE"]
+
+    sandbox.edit(mine, CONTACTS, "merge", ids=[active[1]], fields={"MergedToContactID": active[0]})
+
+    assert _by_id(sandbox, mine)[active[1]]["MergedToContactID"] == active[0]
+
+
+def test_only_contacts_are_merged_and_only_into_another(sandbox, mine):
+    nearly_empty = sandbox.tenants()[3]["tenant_id"]
+
+    with pytest.raises(SandboxError, match=r"^xero\.items knows no merge\.$"):
+        sandbox.edit(mine, "xero.items", "merge")
+    with pytest.raises(SandboxError, match="has no other active record"):
+        sandbox.edit(nearly_empty, CONTACTS, "merge", count=100)
 
 
 def test_a_list_that_knows_no_archive_refuses_to_archive(sandbox, mine):
