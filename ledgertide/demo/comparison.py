@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.exact import read_object
+from connectors.exact import read_inside, read_object
 from connectors.xero import ENDPOINTS
 from store import records
 from store.database import Scope
 from sync.services import SHAPES
 
-_ID_FIELDS = {endpoint.resource: endpoint.id for endpoint in ENDPOINTS}
+_ENDPOINTS = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
+_TOLD_AT = {endpoint.path: endpoint.resource for endpoint in ENDPOINTS if endpoint.inside is None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,13 @@ def compare(provider: Mapping[str, str], store: Mapping[str, str]) -> Difference
     )
 
 
+def told_by(resource: str) -> str:
+    """The list in whose answers these records stand: most often the list itself."""
+    return _TOLD_AT[_ENDPOINTS[resource].path]
+
+
 def compare_with_dump(scope: Scope, resource: str, dump: str) -> Difference:
-    """Compare one organisation's stored list with the provider's dump of it."""
+    """Compare one organisation's stored list with the provider's dump of the list that tells it."""
     return compare(_by_id(resource, dump), dict(records.read(scope, SHAPES[resource])))
 
 
@@ -58,7 +64,10 @@ def add_up(differences: Iterable[Difference]) -> Difference:
 
 def _by_id(resource: str, dump: str) -> dict[str, str]:
     """The dump's records by their ids, each with its own text: nothing is parsed and written anew."""
+    endpoint = _ENDPOINTS[resource]
     _, elements = read_object(dump, "records")
     if elements is None:
         raise ValueError(f"the dump of {resource} holds no list of records")
-    return {str(element.value[_ID_FIELDS[resource]]): element.raw for element in elements}
+    if endpoint.inside:
+        elements = tuple(inner for outer in elements for inner in read_inside(outer, endpoint.inside))
+    return {str(element.value[endpoint.id]): element.raw for element in elements}

@@ -27,7 +27,8 @@ from workers.celery import make_app
 PROCESSES_READY_WITHIN = timedelta(seconds=60)
 READ_WITHIN = timedelta(minutes=4)
 ANSWERED_WITHIN = timedelta(minutes=3)
-SAY_EVERY_SECONDS = 2.0
+SAY_EVERY_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 0.5
 
 
 def demonstrate(
@@ -122,7 +123,7 @@ def _await_first_read(system: System, services: Services, tell: Callable[[str], 
             tell(f"  {summary(seen)}")
         for notice in system.keeper.look_after():
             tell(f"  {notice}")
-        time.sleep(0.25)
+        time.sleep(LOOK_EVERY_SECONDS)
 
 
 def _first_fresh(services: Services, since: datetime) -> dict[str, float]:

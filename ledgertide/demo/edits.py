@@ -7,12 +7,15 @@ from itertools import cycle
 
 from connectors.xero import ENDPOINTS
 from ledgertide.api import Door, PressHandle
+from ledgertide.demo.comparison import told_by
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 
 BY = "demo"
 RESOURCES = tuple(endpoint.resource for endpoint in ENDPOINTS if not endpoint.off)
-# An organisation is one record: none comes beside it, and it cannot be taken away.
+# An organisation is one record: none comes beside it.
 ITSELF = "xero.organisations"
+# Nothing is removed here: so many records would go at once that a person must say so.
+KEPT = frozenset({ITSELF, "xero.tracking_categories"})
 
 # What only some lists know.
 BESIDES = (
@@ -66,14 +69,24 @@ class People:
 
     def remove(self, customers: Sequence[Customer]) -> list[tuple[Customer, str]]:
         """Take records away without a word: two full reads that agree must miss them."""
-        dealt = deal([resource for resource in RESOURCES if resource != ITSELF], customers)
-        for customer, resource in dealt:
+        dealt = deal([resource for resource in RESOURCES if resource not in KEPT], customers)
+        # That a list became empty is not believed either, however short it was.
+        removed = [
+            (who, resource) for who, resource in dealt if self.doors.count(who.tenant_id, resource) > 1
+        ]
+        for customer, resource in removed:
             self._do(customer, resource, "remove", 1)
-        return dealt
+        return removed
 
     def read_whole(self, dealt: Iterable[tuple[Customer, str]]) -> list[PressHandle]:
-        """Press for a full resync of each."""
-        return [self.door.sync_full(customer.slug, resource, by=BY) for customer, resource in dealt]
+        """Press for a full resync of each, and of the lists that tell the same records."""
+        wanted = dict.fromkeys(
+            (customer.slug, other)
+            for customer, resource in dealt
+            for other in RESOURCES
+            if told_by(other) == told_by(resource)
+        )
+        return [self.door.sync_full(slug, resource, by=BY) for slug, resource in wanted]
 
     def _do(self, customer: Customer, resource: str, action: str, count: int) -> None:
         self.done[action] += len(self.doors.edit(customer.tenant_id, resource, action, count=count))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from connectors.xero import ENDPOINTS
-from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
+from ledgertide.demo.comparison import Difference, add_up, compare_with_dump, told_by
 from ledgertide.demo.edits import RESOURCES
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from ledgertide.output import console, say, table
@@ -18,7 +18,7 @@ REFUSED = 429
 
 _OFF = {endpoint.resource: endpoint.off for endpoint in ENDPOINTS}
 # The provider's log knows paths; two lists that share one are told apart by nobody.
-_LISTS = {endpoint.path: endpoint.resource for endpoint in reversed(ENDPOINTS)}
+_LISTS = {endpoint.path: told_by(endpoint.resource) for endpoint in ENDPOINTS}
 _COUNTED = {*_LISTS.values(), SIGN_IN}
 
 
@@ -185,7 +185,7 @@ def _compare(services: Services, doors: SandboxDoors) -> dict[str, dict[str, Dif
         links = organisations.every_link(tx)
     for link in links:
         for resource in RESOURCES:
-            dump = doors.dump(link.tenant_id, resource)
+            dump = doors.dump(link.tenant_id, told_by(resource))
             with services.database.reading() as tx:
                 difference = compare_with_dump(tx.scope(link.organisation_id), resource, dump)
             compared[resource][slugs[link.organisation_id]] = difference

@@ -30,6 +30,10 @@ class SandboxDoors:
         """Every record of a list as its widest filter shows it: the JSON text, digit for digit."""
         return self._text("GET", f"dump/{tenant_id}/{resource}")
 
+    def count(self, tenant_id: str, resource: str) -> int:
+        """How many records a list has."""
+        return int(self._json("GET", f"dump/{tenant_id}/{resource}")["count"])
+
     def calls(self, after: int = 0) -> list[dict[str, Any]]:
         """The log of ended calls from number `after` + 1 on."""
         return list(self._json("GET", f"calls?after={after}")["calls"])
