@@ -18,6 +18,8 @@ from connectors.xero import ENDPOINTS
 BY_RESOURCE = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
 CONTACTS = BY_RESOURCE["xero.contacts"]
 INVOICES = BY_RESOURCE["xero.invoices"]
+OPTIONS = BY_RESOURCE["xero.tracking_options"]
+JOURNALS = BY_RESOURCE["xero.journals"]
 RECORDINGS = Path(__file__).parents[3] / "shared" / "reference" / "recordings"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PAGE_ONE = Ask(page=1, size=1000)
@@ -175,6 +177,101 @@ def test_a_read_since_a_time_does_not_claim_the_lists_length():
     assert step.last
     assert step.announced is None
     assert paging.newest(step.cursor) == NOW - timedelta(days=1)
+
+
+# --- Records inside others ---
+
+
+def categories(*texts: str) -> bytes:
+    return f'{{"TrackingCategories": [{", ".join(texts)}]}}'.encode()
+
+
+def category(key: str, *options: str, name: str = '"Region"') -> str:
+    return f'{{"TrackingCategoryID": "{key}", "Name": {name}, "Options": [{", ".join(options)}]}}'
+
+
+def option(key: str, name: str = '"East"') -> str:
+    return f'{{ "TrackingOptionID":"{key}","Name":{name} }}'
+
+
+def options_of(body: bytes) -> Any:
+    return read_answer(OPTIONS, Ask(), body, NOW)
+
+
+def test_records_inside_others_keep_their_exact_text_and_know_where_they_lie():
+    reading = options_of(categories(category("a", option("1"), option("2")), category("b"), "{}"))
+
+    assert [record.raw for record in reading.records] == [option("1"), option("2")]
+    assert [record.columns["tracking_category_id"] for record in reading.records] == ["a", "a"]
+    assert len(reading.sheet.rows) == 2
+
+
+def test_a_broken_record_inside_another_is_set_aside_alone():
+    reading = options_of(
+        categories(
+            category("a", option("1"), option("2", '"a\\u0000b"'), option("3", '"a\x01b"'), "7", option("4"))
+        )
+    )
+
+    assert [record.id for record in reading.records] == ["1", "4"]
+    assert [reject.id for reject in reading.rejects] == ["2", "3", None]
+
+
+@pytest.mark.parametrize("name", ['"a\\u0000b"', '"\\ud83d"'])
+def test_an_outer_record_that_cannot_be_kept_costs_its_inner_ones_a_column(name):
+    (found,) = options_of(categories(category("a", option("1"), name=name))).records
+
+    assert found.columns["tracking_category_name"] is None
+    assert found.columns["tracking_category_id"] == "a"
+
+
+def test_a_control_character_in_the_outer_record_costs_its_inner_ones_nothing():
+    (found,) = options_of(categories(category("a", option("1"), name='"a\x01b"'))).records
+
+    assert found.id == "1"
+
+
+def test_a_record_that_moved_or_whose_outer_one_was_renamed_has_changed():
+    def hash_in(text: str) -> str:
+        (found,) = options_of(categories(text)).records
+        return str(found.hash)
+
+    there = hash_in(category("a", option("1")))
+
+    assert hash_in(category("a", option("1")).replace(" ", "")) == there
+    assert hash_in(category("b", option("1"))) != there
+    assert hash_in(category("a", option("1"), name='"District"')) != there
+
+
+@pytest.mark.parametrize("broken", ["null", "7", '{"Options": {}}', '{"Options": "none"}'])
+def test_an_outer_record_that_cannot_tell_its_inner_ones_breaks_the_answer(broken):
+    with pytest.raises(BrokenAnswerError):
+        options_of(categories(category("a", option("1")), broken))
+
+
+# --- By number, and alone ---
+
+
+def test_the_numbers_of_a_ledger_are_read_and_unreadable_ones_left_out():
+    rows = [{"JournalID": f"j{number}", "JournalNumber": number} for number in (7, "8", 9)]
+
+    reading = read_answer(JOURNALS, Ask(offset=0), json.dumps({"Journals": [*rows, 5]}).encode(), NOW)
+
+    assert reading.sheet.numbers == (7, 9)
+    assert len(reading.sheet.rows) == 4
+
+
+def test_one_record_may_stand_in_place_of_its_list_when_it_was_asked_for_alone():
+    alone = f'{{"Contacts": {json.dumps(contact(1))}}}'.encode()
+
+    (found,) = read_answer(CONTACTS, Ask(id="c1"), alone, NOW).records
+
+    assert found.id == "c1"
+    with pytest.raises(BrokenAnswerError):
+        read_answer(CONTACTS, PAGE_ONE, alone, NOW)
+
+
+# --- Answers of the live service ---
 
 
 def test_recorded_invoices_come_out_digit_for_digit():
