@@ -139,7 +139,7 @@ WORDS = {
     "silent": "changed silently",
     "remove": "removed",
 }
-COLUMNS = ("at provider", "in store", "missing", "extra", "stale", "calls", "refused", "seconds")
+COLUMNS = ("provider", "store", "missing", "extra", "stale", "calls", "refused", "sec")
 
 
 def show(report: Report) -> None:
@@ -147,7 +147,9 @@ def show(report: Report) -> None:
     rows = [_told(row) for row in (*report.rows, report.total)]
     out = console()
     out.print()
-    out.print(table(("resource", *COLUMNS), rows, numbers=COLUMNS))
+    compared = table(("resource", *COLUMNS), rows, numbers=COLUMNS)
+    compared.padding = (0, 1, 0, 0)  # narrow enough for 80 columns
+    out.print(compared)
     out.print()
     costs = [(name, f"{cost:.2f}") for name, cost in report.cpu_ms_per_call.items()]
     costs.append(("all", f"{sum(report.cpu_ms_per_call.values()):.2f}"))
