@@ -82,13 +82,14 @@ def _show_overview(lines: list[FeedLine]) -> None:
 
 def _show_feeds(lines: list[FeedLine]) -> None:
     show_table(
-        ("organisation", "resource", "state", "why", "last synced", "next", "error"),
+        ("organisation", "resource", "state", "why", "every", "last synced", "next", "error"),
         [
             (
                 line.organisation,
                 line.resource,
                 line.state + (" (late)" if line.is_late and overview.is_on(line) else ""),
                 overview.reason_of(line),
+                _every(line),
                 line.last_synced_at,
                 line.next_sync_at,
                 line.error,
@@ -96,6 +97,13 @@ def _show_feeds(lines: list[FeedLine]) -> None:
             for line in lines
         ],
     )
+
+
+def _every(line: FeedLine) -> str:
+    """How often it is read: `2h`, or `12h (stretched by 6)` where a day's calls do not carry more."""
+    minutes = int((line.cadence * line.stretch).total_seconds()) // 60
+    length = f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+    return length if line.stretch == 1 else f"{length} (stretched by {line.stretch})"
 
 
 def print_records(organisation: Which, resource: Resource) -> None:
