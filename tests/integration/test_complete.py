@@ -8,7 +8,7 @@ from connectors.xero import ENDPOINTS
 from sandbox.testing import Sandbox
 from tests.integration.engine import ROOMY, Engine, engine
 
-PAGED = [each.resource for each in ENDPOINTS if each.paging != "whole"]
+PAGED = [each.resource for each in ENDPOINTS if each.paging in {"seek", "backward"}]
 READINGS = ["inclusive", "exclusive"]
 # The fifth organisation of the sandbox's grants has hundreds of everything, the third thousands.
 MANY, THOUSANDS = 4, 2
@@ -53,7 +53,8 @@ def test_nothing_is_lost_of_a_list_that_changes_while_it_is_read(
 ) -> None:
     slug, other = connect_many(roomy_engine, resource, reading)
     sandbox, tenant = roomy_engine.sandbox, roomy_engine.tenants[slug]
-    sandbox.edit(tenant, resource, "add", count=200)
+    # Long enough that every armed edit comes between two pages, and none after the last one.
+    sandbox.edit(tenant, resource, "add", count=max(200, 550 - len(sandbox.dump(tenant, resource))))
 
     # The first import: records already read, unread ones and new ones, between any two pages.
     edits = arm_edits(sandbox, tenant, resource)
