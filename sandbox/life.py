@@ -4,9 +4,23 @@ import asyncio
 import random
 
 from sandbox.edits import Action, Edit, EditError
+from sandbox.endpoints import ENDPOINTS
 from sandbox.world import World
 
-_RESOURCES = ("xero.contacts", "xero.invoices", "xero.invoices", "xero.quotes", "xero.manual_journals")
+_BUSY = (
+    "xero.contacts",
+    "xero.invoices",
+    "xero.invoices",
+    "xero.quotes",
+    "xero.bank_transactions",
+    "xero.payments",
+    "xero.credit_notes",
+    "xero.purchase_orders",
+    "xero.manual_journals",
+)
+# The others change now and then; the ledger never does.
+_SELDOM = tuple(row.resource for row in ENDPOINTS if row.resource not in (*_BUSY, "xero.journals"))
+_SELDOM_SHARE = 0.1
 _ACTIONS: tuple[Action, ...] = ("edit",) * 12 + ("add",) * 4 + ("silent",)
 
 
@@ -21,12 +35,14 @@ async def live(world: World, edits_per_minute: float) -> None:
 
 def once(world: World, source: random.Random, tenants: list[str]) -> None:
     """One small thing that happens; where there is nothing to change, something is added."""
-    tenant, resource = source.choice(tenants), source.choice(_RESOURCES)
+    tenant, resource = source.choice(tenants), source.choice(_BUSY)
     action = source.choice(_ACTIONS)
+    if source.random() < _SELDOM_SHARE:
+        resource, action = source.choice(_SELDOM), "edit"
     if resource == "xero.contacts" and source.random() < 0.1:
         action = source.choice(("archive", "restore"))
     try:
-        if not world.edits.do(Edit(tenant, resource, action)):
+        if not world.edits.do(Edit(tenant, resource, action)) and resource in _BUSY:
             world.edits.do(Edit(tenant, resource, "add"))
     except EditError:
         return
