@@ -69,6 +69,10 @@ bench: $(VENV)/.dev ## measure what a decision of the limiter costs, beside bare
 week: $(VENV)/.dev ## simulate a week of 20 organisations (DAYS=7 ORGANISATIONS=20 SEED=n) and judge every promise
 	$(PY) -m bench.week --days $(or $(DAYS),7) --organisations $(or $(ORGANISATIONS),20) $(if $(SEED),--seed $(SEED))
 
+.PHONY: docs
+docs: $(VENV)/.run ## write docs/tables.md anew, from the endpoint table
+	$(VENV)/bin/ledgertide tables > docs/tables.md
+
 .PHONY: lock
 lock: $(VENV)/.dev ## renew requirements/ from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \

@@ -43,6 +43,8 @@ class Endpoint:
     """One list: where it is, how it is read, and what its records hold."""
 
     resource: str
+    about: str
+    """What its records are, in a few words, for people."""
     path: str
     root: str
     """The key of the answer that holds the records."""

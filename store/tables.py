@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateColumn
 
 from config.shapes import Shape
@@ -71,6 +72,12 @@ def table_of(shape: Shape) -> Table:
         *[Column(column.name, _TYPES[column.kind]) for column in shape.columns],
         Index(f"ix_{shape.table}_organisation", "organisation_id", "modified_at"),
     )
+
+
+def column_types(shape: Shape) -> dict[str, str]:
+    """The columns of a resource's table, in their order, and their types as PostgreSQL names them."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return {column.name: column.type.compile(dialect).lower() for column in table_of(shape).columns}
 
 
 def create_tables(tx: Transaction, shapes: Iterable[Shape]) -> list[str]:

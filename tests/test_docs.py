@@ -10,6 +10,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from config.settings import Settings, variable
+from ledgertide import tables
 
 ROOT = Path(__file__).parent.parent
 ROOMS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
@@ -77,6 +78,10 @@ def test_a_page_names_only_what_exists(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
     assert set(commands) - targets == set()
     assert named - set(DEFAULTS) - {"LEDGERTIDE_TEST_DATABASE_URL"} == set()
+
+
+def test_the_tables_page_is_what_the_endpoint_table_says() -> None:
+    assert (ROOT / "docs/tables.md").read_text() == tables.page(), "make docs writes it anew"
 
 
 def test_make_help_lists_every_command() -> None:

@@ -12,6 +12,7 @@ _SCOPE = "accounting.transactions"
 ENDPOINTS = (
     Endpoint(
         "xero.receipts",
+        about="receipts of the older expense claims",
         path="Receipts",
         root="Receipts",
         id="ReceiptID",
@@ -39,6 +40,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.expense_claims",
+        about="the older expense claims",
         path="ExpenseClaims",
         root="ExpenseClaims",
         id="ExpenseClaimID",

@@ -8,6 +8,7 @@ _LIFE = statuses("Status", "ACTIVE", "ARCHIVED", "DELETED", archived=("ARCHIVED"
 ENDPOINTS = (
     Endpoint(
         "xero.accounts",
+        about="the chart of accounts, bank accounts among them",
         path="Accounts",
         root="Accounts",
         id="AccountID",
@@ -34,6 +35,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.tax_rates",
+        about="tax rates",
         path="TaxRates",
         root="TaxRates",
         id="TaxType",  # it has no GUID
@@ -59,6 +61,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.tracking_categories",
+        about="what lines are tracked by: up to two categories in use, and their options",
         path="TrackingCategories",
         root="TrackingCategories",
         id="TrackingCategoryID",
@@ -76,6 +79,7 @@ ENDPOINTS = (
     # The options have no list of their own: they stand inside their categories.
     Endpoint(
         "xero.tracking_options",
+        about="the options of each tracking category",
         path="TrackingCategories",
         root="TrackingCategories",
         inside="Options",
@@ -97,6 +101,7 @@ ENDPOINTS = (
     # An item has no status: one that is deleted is simply missing.
     Endpoint(
         "xero.items",
+        about="goods and services that are bought or sold, with prices",
         path="Items",
         root="Items",
         id="ItemID",
@@ -125,6 +130,7 @@ ENDPOINTS = (
     # The list leaves out the lines; only a budget's own answer has them.
     Endpoint(
         "xero.budgets",
+        about="budgets with their lines",
         path="Budgets",
         root="Budgets",
         id="BudgetID",

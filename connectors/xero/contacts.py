@@ -6,6 +6,7 @@ from connectors.xero.params import ARCHIVED_TOO, BY_CHANGE
 ENDPOINTS = (
     Endpoint(
         "xero.contacts",
+        about="customers and suppliers",
         path="Contacts",
         root="Contacts",
         id="ContactID",
@@ -35,6 +36,7 @@ ENDPOINTS = (
     # The list shows every group as empty; only a group's own answer names its contacts.
     Endpoint(
         "xero.contact_groups",
+        about="groups of contacts, with their members",
         path="ContactGroups",
         root="ContactGroups",
         id="ContactGroupID",

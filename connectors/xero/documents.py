@@ -17,6 +17,7 @@ _APPROVED_AND_PAID = statuses(
 ENDPOINTS = (
     Endpoint(
         "xero.invoices",
+        about="bills (`ACCPAY`) and sales invoices (`ACCREC`)",
         path="Invoices",
         root="Invoices",
         id="InvoiceID",
@@ -52,6 +53,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.credit_notes",
+        about="credit notes, from suppliers and to customers",
         path="CreditNotes",
         root="CreditNotes",
         id="CreditNoteID",
@@ -84,6 +86,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.purchase_orders",
+        about="orders to suppliers",
         path="PurchaseOrders",
         root="PurchaseOrders",
         id="PurchaseOrderID",
@@ -117,6 +120,7 @@ ENDPOINTS = (
     # Pages of 100, whatever one asks, and no `pagination` to say how many there are.
     Endpoint(
         "xero.quotes",
+        about="quotes to customers",
         path="Quotes",
         root="Quotes",
         id="QuoteID",
@@ -149,6 +153,7 @@ ENDPOINTS = (
     # Templates: one answer holds them all, and none says when it was changed.
     Endpoint(
         "xero.repeating_invoices",
+        about="templates of bills and sales invoices that repeat",
         path="RepeatingInvoices",
         root="RepeatingInvoices",
         id="RepeatingInvoiceID",
@@ -180,6 +185,7 @@ ENDPOINTS = (
     # Paged, but it cannot be asked for changes.
     Endpoint(
         "xero.linked_transactions",
+        about="billable expenses, and the sale each is charged on with",
         path="LinkedTransactions",
         root="LinkedTransactions",
         id="LinkedTransactionID",

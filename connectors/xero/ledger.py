@@ -7,6 +7,7 @@ ENDPOINTS = (
     # https://github.com/singer-io/tap-xero/pull/104
     Endpoint(
         "xero.manual_journals",
+        about="journals written by hand",
         path="ManualJournals",
         root="ManualJournals",
         id="ManualJournalID",
@@ -33,6 +34,7 @@ ENDPOINTS = (
     # The general ledger, for apps of the higher tiers alone: what was posted is never changed, only reversed.
     Endpoint(
         "xero.journals",
+        about="the general ledger",
         path="Journals",
         root="Journals",
         id="JournalID",

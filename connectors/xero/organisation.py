@@ -5,6 +5,7 @@ from connectors.endpoints import Endpoint, boolean, date, integer, statuses, tex
 ENDPOINTS = (
     Endpoint(
         "xero.organisations",
+        about="the organisation itself, one row",
         path="Organisation",
         root="Organisations",
         id="OrganisationID",
@@ -37,6 +38,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.organisation_actions",
+        about="what the connecting user may do",
         path="Organisation/Actions",
         root="Actions",
         id="Name",
@@ -53,6 +55,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.branding_themes",
+        about="themes that documents are printed in",
         path="BrandingThemes",
         root="BrandingThemes",
         id="BrandingThemeID",
@@ -70,6 +73,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.currencies",
+        about="currencies in use, the organisation's own among them",
         path="Currencies",
         root="Currencies",
         id="Code",
@@ -86,6 +90,7 @@ ENDPOINTS = (
     # Who was removed stays in the list, with that as the role.
     Endpoint(
         "xero.users",
+        about="people who work in the organisation",
         path="Users",
         root="Users",
         id="UserID",

@@ -9,6 +9,7 @@ _PAID_OR_VOIDED = statuses("Status", "AUTHORISED", "PAID", "VOIDED", archived=("
 ENDPOINTS = (
     Endpoint(
         "xero.bank_transactions",
+        about="money spent and received",
         path="BankTransactions",
         root="BankTransactions",
         id="BankTransactionID",
@@ -41,6 +42,7 @@ ENDPOINTS = (
     # It can be asked for what was created since a time, but a deletion leaves no newer one: read whole.
     Endpoint(
         "xero.bank_transfers",
+        about="transfers between the organisation's own bank accounts",
         path="BankTransfers",
         root="BankTransfers",
         id="BankTransferID",
@@ -69,6 +71,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.payments",
+        about="payments of invoices, and refunds of credit",
         path="Payments",
         root="Payments",
         id="PaymentID",
@@ -100,6 +103,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.batch_payments",
+        about="several payments that crossed the bank as one",
         path="BatchPayments",
         root="BatchPayments",
         id="BatchPaymentID",
@@ -122,6 +126,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.overpayments",
+        about="what was paid beyond the amount due, and is left as credit",
         path="Overpayments",
         root="Overpayments",
         id="OverpaymentID",
@@ -149,6 +154,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "xero.prepayments",
+        about="what was paid ahead of an invoice, and is left as credit",
         path="Prepayments",
         root="Prepayments",
         id="PrepaymentID",

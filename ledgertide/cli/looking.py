@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from config.limits import LIMITS
-from ledgertide import overview
+from ledgertide import overview, tables
 from ledgertide.cli import session
 from ledgertide.output import say, show_json, show_table
 from ledgertide.overview import STATES
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command("usage")(list_usage)
     app.command("events")(list_events)
     app.command("vanished")(judge_vanished)
+    app.command("tables")(print_tables)
 
 
 def list_organisations(as_json: AsJson = False) -> None:
@@ -69,6 +70,11 @@ def list_feeds(
         _show_feeds(lines)
     else:
         _show_overview(lines)
+
+
+def print_tables() -> None:
+    """Describe every record table and its columns, in Markdown: `docs/tables.md`."""
+    say(tables.page().rstrip("\n"))
 
 
 def _show_overview(lines: list[FeedLine]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = (
     "runs",
     "events",
     "vanished",
+    "tables",
     "sync-now",
     "sync-all",
     "sync-full",

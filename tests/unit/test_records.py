@@ -18,6 +18,7 @@ from connectors.xero import ENDPOINTS
 
 BILLS = Endpoint(
     "xero.bills",
+    about="bills",
     path="Bills",
     root="Bills",
     id="BillID",
