@@ -76,6 +76,7 @@ class Engine:
         self.clocks = clocks
         self.sandbox = sandbox
         self.members: list[Member] = []
+        self.worked = 0  # tasks: slices and duties
         self.app = make_app(services.settings)
         self.app.services = services
         self.app.send_task = self._send
@@ -120,6 +121,7 @@ class Engine:
         while queue := next((queue for queue in self._queues.values() if queue), None):
             name, arguments = queue.popleft()
             self.app.tasks[name](*arguments)
+            self.worked += 1
 
     def _send(self, name: str, args: Any = None, *_: Any, queue: str = "upkeep", **__: Any) -> None:
         self._queues[queue].append((name, tuple(args or ())))

@@ -14,7 +14,7 @@ from bench.week.freshness import Freshness, freshness
 from bench.week.people import People, every_member
 from bench.week.plan import Plan
 from bench.week.watch import REASONS, Feed, Waiting, Watch
-from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
+from ledgertide.demo.comparison import Difference, add_up, compare_with_dump, told_by
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from store.models import feeds, runs
 from sync.services import SHAPES
@@ -38,14 +38,23 @@ class Gap:
     @property
     def has_reason(self) -> bool:
         """Whether there was one from the closed list at every look."""
-        return bool(self.said) and set(self.said) <= REASONS
+        return set(self.said) <= REASONS
 
     def __str__(self) -> str:
         organisation, resource = self.feed
         return (
             f"{organisation} {resource}: {self.length} after {self.after:%a %H:%M:%S}, "
-            f"{self.allowed} allowed; said: {self.said or 'nothing'}"
+            f"{self.allowed} allowed; said: {self.said}"
         )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the simulation itself took, without the settling at its end."""
+
+    slices: int
+    seconds: float
+    processor_seconds: float  # of this process alone: the servers have their own
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,7 @@ class Report:
     unforeseen: dict[str, int]
     edited: int
     calls: int
-    took: float
-    processor: float
+    cost: Cost
 
     @property
     def unexplained(self) -> list[Gap]:
@@ -87,12 +95,15 @@ class Report:
     @property
     def broken(self) -> list[str]:
         """One sentence for each promise that was not kept."""
+        waited_in_vain = self.late_minutes.get("backlog", 0.0)
         late, waited, total = self.unexplained, self.unexplained_presses, self.total
         said = (
             (
                 late,
                 f"{len(late)} times a feed was late without a reason, first {' '.join(map(str, late[:1]))}",
             ),
+            # Nobody is ever busy here: what may go is read within the step in which it is due.
+            (waited_in_vain, f"feeds waited for {waited_in_vain:.0f} minutes though nothing kept them"),
             (self.refusals, f"calls were refused: {self.refusals}"),
             (self.unanswered, f"{len(self.unanswered)} presses were never answered"),
             (waited, f"{len(waited)} presses waited without a reason: {waited[:3]}"),
@@ -112,8 +123,7 @@ def judge(
     began_at: datetime,
     ended_at: datetime,
     *,
-    took: float,
-    processor: float,
+    cost: Cost,
 ) -> Report:
     """Look at what was seen, at the engine's rows, and at the provider's own log and lists."""
     rows = _runs(engine)
@@ -121,7 +131,7 @@ def judge(
     log = engine.sandbox.calls()
     return Report(
         plan=plan,
-        gaps=_gaps(engine, plan, watch, reads, began_at, ended_at),
+        gaps=_gaps(engine, watch, reads, began_at, ended_at),
         pairs=sum(len(found) for found in reads.values()),
         late_minutes=watch.late_minutes(ended_at),
         refusals=dict(Counter(str(call["problem"]) for call in log if call["status"] == 429)),
@@ -134,8 +144,7 @@ def judge(
         unforeseen=dict(Counter(row.error_sentence for row in rows if row.error_code == "unforeseen")),
         edited=people.edited,
         calls=sum(began_at.timestamp() <= call["at"] <= ended_at.timestamp() for call in log),
-        took=took,
-        processor=processor,
+        cost=cost,
     )
 
 
@@ -159,21 +168,27 @@ def _runs(engine: Engine) -> list[Any]:
 
 
 def _first_reads(engine: Engine, rows: list[Any]) -> dict[Feed, list[Any]]:
-    """Of each feed, the runs that brought it up to date. A comparison is not meant to: it does not count,
-    unless it is all that a list can give, or the first import."""
+    """Of each feed, the runs that brought it up to date.
+
+    A full read that gave way in between did not: what its last run read is a part of the list.
+    """
     slugs = {member.organisation_id: member.slug for member in engine.members}
     found: dict[Feed, list[Any]] = defaultdict(list)
+    broken_off: set[Feed] = set()
     for row in rows:
         feed = slugs[row.organisation_id], row.resource
-        is_comparison = row.full and not SHAPES[row.resource].whole and found[feed]
-        if row.state == "done" and not is_comparison:
-            found[feed].append(row)
+        if row.full and row.state == "yielded":
+            broken_off.add(feed)
+        elif row.state == "done":
+            if not row.full or feed not in broken_off or SHAPES[row.resource].whole:
+                found[feed].append(row)
+            if row.full:
+                broken_off.discard(feed)
     return found
 
 
 def _gaps(
     engine: Engine,
-    plan: Plan,
     watch: Watch,
     reads: dict[Feed, list[Any]],
     began_at: datetime,
@@ -193,9 +208,9 @@ def _gaps(
         ]
         for after, before in pairwise(sorted(moments)):
             cadence = timedelta(seconds=row.cadence_seconds) * watch.stretch(feed, after, before)
-            allowed = cadence + GRACE + plan.step
-            if before - after > allowed:
-                said = Counter(reason for _, reason in watch.seen_late(feed, after + allowed, before))
+            allowed = cadence + GRACE
+            # What was read in the first step in which it was late was read at once.
+            if said := Counter(reason for _, reason in watch.seen_late(feed, after + allowed, before)):
                 gaps.append(Gap(feed, after, before - after, allowed, dict(said)))
     return gaps
 
@@ -213,7 +228,7 @@ def _differences(engine: Engine) -> dict[str, Difference]:
     found: dict[str, list[Difference]] = defaultdict(list)
     for member, resources in every_member(engine):
         for resource in resources:
-            dump = doors.dump(member.tenant_id, resource)
+            dump = doors.dump(member.tenant_id, told_by(resource))
             with engine.services.database.reading() as tx:
                 found[resource].append(compare_with_dump(tx.scope(member.organisation_id), resource, dump))
     return {resource: add_up(differences) for resource, differences in found.items()}

@@ -15,10 +15,6 @@ from store.models import candidates, feeds
 from sync.services import SHAPES
 from tasks import enqueue
 
-# What not every list knows: then the record is edited instead.
-NOT_EVERYWHERE = frozenset({"archive", "restore", "void", "merge"})
-# What no changed-since read can tell: it waits for a comparison.
-UNTOLD = frozenset({"remove", "silent"})
 # More calls than an outage can meet.
 UNTIL_CLEARED = 1_000_000
 
@@ -92,9 +88,7 @@ class People:
         tenant = self._member(happening).tenant_id
         try:
             changed = self._sandbox.edit(tenant, happening.resource, happening.action)
-        except SandboxError:
-            if happening.action not in NOT_EVERYWHERE:
-                raise
+        except SandboxError:  # not every list knows every action: then a record is edited
             changed = self._sandbox.edit(tenant, happening.resource)
         self.edited += len(changed)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bench.week.engine import Engine, engine
-from bench.week.judge import Report, judge
+from bench.week.judge import Cost, Report, judge
 from bench.week.people import People, every_member
 from bench.week.plan import Plan
 from bench.week.watch import Watch
@@ -25,7 +25,7 @@ def simulate(plan: Plan, sandbox: Sandbox, database_url: str, redis_url: str) ->
         simulation = Simulation(running, plan)
         began, processor = time.perf_counter(), time.process_time()
         simulation.run()
-        took, processor = time.perf_counter() - began, time.process_time() - processor
+        cost = Cost(running.worked, time.perf_counter() - began, time.process_time() - processor)
         simulation.settle()
         return judge(
             running,
@@ -34,8 +34,7 @@ def simulate(plan: Plan, sandbox: Sandbox, database_url: str, redis_url: str) ->
             simulation.watch,
             simulation.began_at,
             simulation.ended_at,
-            took=took,
-            processor=processor,
+            cost=cost,
         )
 
 

@@ -14,9 +14,10 @@ def show(report: Report) -> None:
         f"{plan.windows} windows: {report.calls} calls, {report.edited} records edited, "
         f"{len(report.presses)} presses"
     )
+    cost, thousand = report.cost, 1000 / max(1, report.calls)
     print(
-        f"{report.took:.0f} s, {1000 * report.took / max(1, report.calls):.1f} ms a call, "
-        f"of it {1000 * report.processor / max(1, report.calls):.1f} ms of this process's processor time"
+        f"{cost.seconds:.0f} s, {thousand * cost.seconds:.1f} ms a call, of them "
+        f"{thousand * cost.processor_seconds:.1f} of this process's processor; {cost.slices} slices"
     )
     print(f"answers: {report.statuses}")
     _table(

@@ -36,7 +36,7 @@ REASONS = frozenset(
 )
 LATE = (
     select(feeds.c.organisation_id)
-    .where(feeds.c.due_at < bindparam("since", type_=feeds.c.due_at.type))
+    .where(feeds.c.enabled, feeds.c.due_at < bindparam("since", type_=feeds.c.due_at.type))
     .distinct()
 )
 Feed = tuple[str, str]  # organisation's slug, resource
