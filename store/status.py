@@ -144,7 +144,10 @@ def _line(row: Any, now: datetime) -> FeedLine:
         reason=reason,
         last_synced_at=row.last_success_at,
         last_attempt_at=row.last_attempt_at,
-        next_sync_at=None if waits_for_person or state == "off" else row.run_not_before or row.due_at,
+        # Nobody knows when an outage ends: it goes on as soon as a look at the provider succeeds.
+        next_sync_at=None
+        if waits_for_person or state == "off" or reason == "provider unavailable"
+        else row.run_not_before or row.due_at,
         due_at=_wanted_at(row),
         cadence=timedelta(seconds=row.cadence_seconds),
         stretch=row.stretch,

@@ -42,8 +42,9 @@ FLAWS: dict[str, tuple[str, errors.ConnectorError]] = {
 FIRST_BACK_OFF = timedelta(seconds=15)
 # A comparison that finds no spare budget tries again this much later.
 COMPARISON_AGAIN = timedelta(hours=1)
-# How long a run sleeps at most while the provider is unavailable, should nobody wake it.
-AWAY = timedelta(minutes=10)
+# While the provider is unavailable beat wakes a run for each look, and all once it is back: this only keeps a
+# run from sleeping for ever, should nobody. Thousands that wake to be refused would be work for nothing.
+AWAY = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
