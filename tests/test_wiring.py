@@ -41,6 +41,9 @@ def queues_of(command: str) -> set[str]:
     return set(words[words.index("-Q") + 1].split(",")) if "-Q" in words else set()
 
 
+PRESSES = {"sync.now", "sync.all", "sync.full", "sync.record"}
+
+
 def our_tasks(app: Celery) -> set[str]:
     return {name for name in app.tasks if not name.startswith("celery.")}
 
@@ -48,7 +51,7 @@ def our_tasks(app: Celery) -> set[str]:
 def test_each_task_has_a_queue_of_ours(app: Celery) -> None:
     queues = {name: app.amqp.router.route({}, name)["queue"].name for name in our_tasks(app)}
 
-    assert {"sync.slice", "sync.now", "sync.all", "sync.full"} <= set(queues)
+    assert {"sync.slice", *PRESSES} <= set(queues)
     assert set(queues.values()) <= {queue.name for queue in app.conf.task_queues}
     assert queues["sync.slice"] != queues["sync.now"]
 
@@ -68,7 +71,7 @@ def test_each_queue_names_its_exchange_and_key_itself(app: Celery) -> None:
 def test_a_press_goes_ahead_of_scheduled_work_however_it_was_sent(app: Celery) -> None:
     queues = {name: app.amqp.router.route({}, name)["queue"].name for name in our_tasks(app)}
 
-    assert {queues[name] for name in ("sync.now", "sync.all", "sync.full")} == {"now"}
+    assert {queues[name] for name in PRESSES} == {"now"}
     assert queues["sync.slice"] == "sync"
     assert {queue for name, queue in queues.items() if name.startswith("upkeep.")} == {"upkeep"}
 
@@ -80,9 +83,7 @@ def test_presses_have_a_process_of_their_own(app: Celery) -> None:
 def test_the_tasks_are_named_as_operators_and_messages_know_them(app: Celery) -> None:
     assert our_tasks(app) == {
         "sync.slice",
-        "sync.now",
-        "sync.all",
-        "sync.full",
+        *PRESSES,
         "upkeep.prune",
         "upkeep.grants",
     }
@@ -91,7 +92,7 @@ def test_the_tasks_are_named_as_operators_and_messages_know_them(app: Celery) ->
 def test_only_presses_keep_a_result(app: Celery) -> None:
     keeping = {name for name in our_tasks(app) if not app.tasks[name].ignore_result}
 
-    assert keeping == {"sync.now", "sync.all", "sync.full"}
+    assert keeping == PRESSES
     assert app.conf.result_expires == 3600
 
 
