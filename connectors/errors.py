@@ -9,8 +9,11 @@ ConnectorError
 ├── AccessLostError         this organisation left us        stop this connection, tell a person
 ├── PermissionMissingError  a scope or right is missing      stop this resource, tell a person
 ├── RejectedError           our request is wrong             stop this resource, tell us
+│   ├── ConflictError       it contradicts what is there     do not repeat, show the message
+│   └── InvalidError        some of its fields are wrong     do not repeat, show the message and fields
 ├── NotFoundError           it is not there                  the caller decides
 ├── UnsupportedError        not part of this agreement       a normal answer
+├── UnknownOutcomeError     a write may have been done       look, or send it again with the same key
 └── ConfigurationError      our own set-up is wrong          stop no connection, tell the operator
 """
 
@@ -39,15 +42,25 @@ class ConnectorError(Exception):
 
 
 class TransientError(ConnectorError):
-    """The same call may succeed later. `at_once` marks what is safe and short enough to repeat right away."""
+    """The same call may succeed later. `at_once` marks what is short enough to repeat right away.
+
+    `unsent` marks what never reached the provider, so that even a write may be repeated.
+    """
 
     default_code = "unavailable"
 
     def __init__(
-        self, sentence: str, *, code: str = "", provider_words: str = "", at_once: bool = False
+        self,
+        sentence: str,
+        *,
+        code: str = "",
+        provider_words: str = "",
+        at_once: bool = False,
+        unsent: bool = False,
     ) -> None:
         super().__init__(sentence, code=code, provider_words=provider_words)
         self.at_once = at_once
+        self.unsent = unsent
 
 
 class BrokenAnswerError(TransientError):
@@ -97,9 +110,25 @@ class PermissionMissingError(ConnectorError):
 
 
 class RejectedError(ConnectorError):
-    """The provider refuses our request, and will refuse it again."""
+    """The provider refuses our request, and will refuse it again.
+
+    `fields` are the parts it finds wrong, each with the provider's code for why, as far as it names them.
+    """
 
     default_code = "rejected"
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+class ConflictError(RejectedError):
+    """What we sent contradicts what the provider has."""
+
+    default_code = "conflict"
+
+
+class InvalidError(RejectedError):
+    """What we sent cannot be accepted as it is."""
+
+    default_code = "invalid"
 
 
 class NotFoundError(ConnectorError):
@@ -112,6 +141,12 @@ class UnsupportedError(ConnectorError):
     """The provider does not offer this under the present agreement."""
 
     default_code = "unsupported"
+
+
+class UnknownOutcomeError(ConnectorError):
+    """A write was sent, and no answer says what became of it. It must not be taken for a failure."""
+
+    default_code = "unknown_outcome"
 
 
 class ConfigurationError(ConnectorError):

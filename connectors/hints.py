@@ -25,6 +25,11 @@ def remaining(answer: Answer) -> Remaining:
     )
 
 
+def remaining_of_the_minute(answer: Answer) -> Remaining:
+    """The calls left as Dext's headers tell: of its minute alone."""
+    return Remaining(minute=_count(answer, "X-RateLimit-Remaining"))
+
+
 def problem(answer: Answer) -> str:
     """Which limit a 429 names, in lower case; empty when it names none."""
     return answer.headers.get("X-Rate-Limit-Problem", "").strip().lower()
@@ -60,13 +65,23 @@ def words(answer: Answer) -> str:
     return " ".join(dict.fromkeys(_messages(content)))
 
 
+def fields(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """The parts of what we sent that a refusal finds wrong: where each stands, and the code of its flaw."""
+    try:
+        error = json.loads(head(answer))["error"]
+        return tuple((str(flaw["path"]), str(flaw["code"])) for flaw in error["fields"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ()
+
+
 def _messages(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
     if not isinstance(content, dict):
         return
-    for key in ("Title", "Message", "Detail", "error", "error_description"):
-        if isinstance(content.get(key), str):
-            yield content[key]
-    for listed in ("Elements", "ValidationErrors"):
+    for key in ("Title", "Message", "Detail", "message", "errormessage", "error", "error_description"):
+        yield from _messages(content.get(key))
+    for listed in ("Elements", "ValidationErrors", "errors"):
         for part in content[listed] if isinstance(content.get(listed), list) else ():
             yield from _messages(part)
 

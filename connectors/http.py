@@ -1,6 +1,7 @@
 """One call to a provider: the limiter asked, short trouble repeated, the answer a value or a named error.
 
-This alone knows status codes: above it nobody sees one, nor an exception of the HTTP library.
+With the table of verdicts this alone knows status codes: above it nobody sees one, nor an exception of the
+HTTP library.
 """
 
 import time
@@ -14,18 +15,9 @@ from pydantic import SecretStr
 
 from config.limits import CallClass
 from connectors import hints
-from connectors.errors import (
-    AccessLostError,
-    ConnectorError,
-    NotFoundError,
-    PermissionMissingError,
-    RateLimitedError,
-    RejectedError,
-    TokenExpiredError,
-    TransientError,
-    UnsupportedError,
-)
+from connectors.errors import ConnectorError, RateLimitedError, TransientError, UnknownOutcomeError
 from connectors.transport import Answer, Transport
+from connectors.verdicts import XERO, Dialect, verdict
 from limiter.limiter import Account, Limiter, LimiterUnavailableError, NotBeforeError, Permit
 
 ATTEMPTS = 3
@@ -47,11 +39,19 @@ class Access:
 
 @dataclass(frozen=True)
 class Request:
-    """One GET below the provider's address."""
+    """One call below the provider's address; what it asks for, unless it is a write."""
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
+    good: frozenset[int] = frozenset({200})
+    """The statuses that answer it."""
+    take: Callable[[bytes], object] | None = field(default=None, repr=False)
+    """Is given the body piece by piece, when it is too large to be held."""
+    deadline: timedelta | None = None
+    """In place of the transport's."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,11 @@ class ApiClient:
         limiter: Limiter,
         transport: Transport | None = None,
         *,
+        dialect: Dialect = XERO,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._dialect = dialect
         self._limiter = limiter
         self._transport = transport or Transport()
         self._sleep = sleep
@@ -95,6 +97,65 @@ class ApiClient:
         `before_attempt` runs before each attempt and may raise to end them. `read` raises BrokenAnswerError
         for what it cannot read, which is asked again. A 429 is never repeated here: RateLimitedError.
         """
+        return self._attempts(request, account, call_class, before_attempt, read, _is_short_trouble)
+
+    def write(
+        self,
+        request: Request,
+        account: Account,
+        call_class: CallClass,
+        before_attempt: Callable[[], None],
+        read: Callable[[Answer], T],
+        *,
+        repeatable: bool,
+    ) -> Got[T]:
+        """Send what changes something at the provider. UnknownOutcomeError: it may have been done.
+
+        It is repeated when it never reached the provider; in doubt, only when it is `repeatable`: then the
+        provider keeps its Idempotency-Key and does it once. What is in doubt stays so until a good answer.
+        """
+        doubts: list[BaseException] = []
+
+        def may_repeat(error: BaseException) -> bool:
+            if isinstance(error, TransientError) and not error.unsent:
+                doubts.append(error)
+            return _is_short_trouble(error) and (repeatable or not doubts)
+
+        try:
+            return self._attempts(request, account, call_class, before_attempt, read, may_repeat)
+        except ConnectorError as error:
+            if not doubts:
+                raise
+            unknown = UnknownOutcomeError(
+                "It was sent, but no answer says whether it was done: it may have been.",
+                provider_words=error.provider_words,
+            )
+            unknown.calls = error.calls
+            raise unknown from error
+
+    def elsewhere(self, url: str, take: Callable[[bytes], object], deadline: timedelta) -> Answer:
+        """One GET of an address that the provider points to: without our headers, outside its limits."""
+        answer = self._transport.send("GET", url, params={}, headers={}, take=take, deadline=deadline)
+        if answer.status != 200:
+            raise TransientError(
+                "The address that the provider gave for the file does not give it. It is tried again later.",
+                code="file_unavailable",
+            )
+        return answer
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()
+
+    def _attempts(
+        self,
+        request: Request,
+        account: Account,
+        call_class: CallClass,
+        before_attempt: Callable[[], None],
+        read: Callable[[Answer], T],
+        may_repeat: Callable[[BaseException], bool],
+    ) -> Got[T]:
         calls = 0
 
         def attempt() -> Got[T]:
@@ -106,7 +167,7 @@ class ApiClient:
             return Got(read(answer), calls, len(answer.body))
 
         repeat = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_short_trouble),
+            retry=tenacity.retry_if_exception(may_repeat),
             stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_after_delay(REPEAT_WITHIN),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
             sleep=self._sleep,
@@ -118,10 +179,6 @@ class ApiClient:
             error.calls = calls
             raise
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._transport.close()
-
     def _permit(self, account: Account, call_class: CallClass) -> Permit:
         try:
             return self._limiter.acquire(account, call_class)
@@ -131,31 +188,40 @@ class ApiClient:
             raise TransientError(
                 "The calls cannot be counted because Redis is away, so none is made. It goes on by itself.",
                 code="limiter_unavailable",
+                unsent=True,
             ) from failure
 
     def _send(self, request: Request, permit: Permit) -> Answer:
         """One attempt. Each permit is given back exactly once, whatever happens."""
         try:
-            answer = self._transport.get(
-                self._base_url + request.path, params=request.params, headers=request.headers
+            answer = self._transport.send(
+                request.method,
+                self._base_url + request.path,
+                params=request.params,
+                headers=request.headers,
+                body=request.body,
+                take=request.take,
+                deadline=request.deadline,
             )
         except BaseException as failure:
             self._limiter.failed(permit, outage=isinstance(failure, TransientError))
             raise
+        answer = self._dialect.meant(answer)
         if answer.status >= 500:
             self._limiter.failed(permit, outage=True)
-            raise verdict(answer)
+            raise verdict(answer, self._dialect)
         if answer.status == 429:
             raise self._too_many(permit, answer)
-        self._limiter.answered(permit, hints.remaining(answer))
-        if answer.status == 200 or (answer.status == 304 and "If-Modified-Since" in request.headers):
+        self._limiter.answered(permit, self._dialect.remaining(answer))
+        unchanged = answer.status == 304 and "If-Modified-Since" in request.headers
+        if answer.status in request.good or unchanged:
             return answer
-        raise verdict(answer)
+        raise verdict(answer, self._dialect)
 
     def _too_many(self, permit: Permit, answer: Answer) -> RateLimitedError:
         problem = hints.problem(answer)
         wait = self._limiter.answered(
-            permit, hints.remaining(answer), problem=problem, retry_after=hints.retry_after(answer)
+            permit, self._dialect.remaining(answer), problem=problem, retry_after=hints.retry_after(answer)
         )
         return RateLimitedError(wait or timedelta(0), LIMITS_NAMED.get(problem, "minute limit"))
 
@@ -166,73 +232,3 @@ def _is_short_trouble(error: BaseException) -> bool:
 
 # X-Rate-Limit-Problem; what is unknown counts as the minute's.
 LIMITS_NAMED = {"day": "day limit", "appminute": "app limit", "concurrent": "backlog"}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An answer with one of these statuses, and these words in it, means this error."""
-
-    statuses: range
-    words: str
-    error: type[ConnectorError]
-    code: str
-    sentence: str
-    at_once: bool = False
-
-
-def _one(status: int) -> range:
-    return range(status, status + 1)
-
-
-_AGAIN = "It is tried again by itself."
-_EXPIRED = "The access token is used up. It is renewed by itself."
-_NO_SCOPE = "The connection lacks the permission for this data. Connect again and allow all that is asked."
-_NO_ACCESS = (
-    "The provider no longer lets us reach this organisation: it was disconnected there, or its trial ended."
-    " Connect it again."
-)
-_UNKNOWN = "The provider does not know what was asked for."
-_TOO_MANY = "The provider refuses to list so many records at once. Please report this."
-_REFUSED = "The provider refuses our request. Please report this."
-_NOT_OFFERED = "The provider does not offer this."
-_SLOW = f"The provider gave up waiting. {_AGAIN}"
-_AWAY = f"The provider is not available. {_AGAIN}"
-_FAILED = f"The provider failed. {_AGAIN}"
-_BLOCKED = f"Something on the way to the provider refused the call. {_AGAIN}"
-_ELSEWHERE = f"Something on the way to the provider sent the call elsewhere. {_AGAIN}"
-_STRANGE = f"The provider gave an answer of no known kind. {_AGAIN}"
-
-# The first rule that fits counts; words are looked for without regard to case.
-# The words of a missing scope: https://github.com/XeroAPI/xero-node/issues/320; of an organisation that is
-# out of reach: https://github.com/XeroAPI/xero-node/issues/432, which may come as a 401, too:
-# https://github.com/XeroAPI/xero-php-oauth2/issues/138.
-TABLE = (
-    Rule(_one(401), "insufficient_scope", PermissionMissingError, "scope_missing", _NO_SCOPE),
-    Rule(_one(401), "AuthorizationUnsuccessful", PermissionMissingError, "scope_missing", _NO_SCOPE),
-    Rule(_one(401), "AuthenticationUnsuccessful", AccessLostError, "access_removed", _NO_ACCESS),
-    Rule(_one(401), "", TokenExpiredError, "token_expired", _EXPIRED),
-    Rule(_one(403), "insufficient_scope", PermissionMissingError, "scope_missing", _NO_SCOPE),
-    Rule(_one(403), "AuthorizationUnsuccessful", PermissionMissingError, "right_missing", _NO_SCOPE),
-    Rule(_one(403), "<html", TransientError, "blocked", _BLOCKED),
-    Rule(_one(403), "", AccessLostError, "access_removed", _NO_ACCESS),
-    Rule(_one(404), "", NotFoundError, "not_found", _UNKNOWN),
-    Rule(_one(410), "", NotFoundError, "not_found", _UNKNOWN),
-    Rule(_one(408), "", TransientError, "timeout", _SLOW),
-    Rule(_one(400), "HighVolumeException", RejectedError, "high_volume", _TOO_MANY),
-    Rule(range(400, 500), "", RejectedError, "rejected", _REFUSED),
-    Rule(_one(501), "", UnsupportedError, "unsupported", _NOT_OFFERED),
-    Rule(_one(503), "", TransientError, "unavailable", _AWAY, at_once=True),
-    Rule(range(500, 600), "", TransientError, "server_error", _FAILED, at_once=True),
-    Rule(range(300, 400), "", TransientError, "redirected", _ELSEWHERE),
-    Rule(range(1000), "", TransientError, "unknown_status", _STRANGE),
-)
-
-
-def verdict(answer: Answer) -> ConnectorError:
-    """The error that an unsuccessful answer, other than a 429, means."""
-    said = f"{answer.headers.get('WWW-Authenticate', '')} {hints.head(answer)}".lower()
-    rule = next(rule for rule in TABLE if answer.status in rule.statuses and rule.words.lower() in said)
-    error = rule.error(rule.sentence, code=rule.code, provider_words=hints.words(answer))
-    if isinstance(error, TransientError):
-        error.at_once = rule.at_once
-    return error

@@ -19,8 +19,8 @@ from connectors.errors import (
     RateLimitedError,
     TransientError,
 )
-from connectors.http import verdict
 from connectors.transport import Answer, Transport
+from connectors.verdicts import verdict
 
 # RFC 6749 §5.2. All but the first are ours to mend: no person who connected can do anything about them.
 GRANT_LOST = "invalid_grant"

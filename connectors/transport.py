@@ -3,30 +3,23 @@
 No proxy and no password from the environment, no cookies, no redirects, no silent repeats.
 """
 
-import http.client
-import io
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 from requests import exceptions as failures
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import Retry
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-from urllib3.util.connection import allowed_gai_family
 
+from connectors.deadline import CONNECT_SECONDS, TimedAdapter, ending_at
 from connectors.errors import BrokenAnswerError, ConfigurationError, ConnectorError, TransientError
 
 TOTAL_DEADLINE = timedelta(seconds=30)
-CONNECT_SECONDS = 5.0
 # A page of 1,000 documents with many lines has a few MiB.
 LARGEST_BODY = 64 * 2**20
 PIECE = 64 * 2**10
@@ -55,23 +48,50 @@ class Transport:
     ) -> None:
         self._deadline = deadline
         self._largest_body = largest_body
-        self._adapter = _Adapter(pool_maxsize=connections, max_retries=Retry(0, read=False))
+        self._adapter = TimedAdapter(pool_maxsize=connections, max_retries=Retry(0, read=False))
         self._session = self.prepare(_Session())
 
     def get(self, url: str, *, params: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """One GET, its body read whole; TransientError when no answer came whole and in time."""
-        with self.in_time():
-            response = self._session.get(
-                url, params=params, headers=headers, timeout=self.timeout, allow_redirects=False, stream=True
+        return self.send("GET", url, params=params, headers=headers)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        take: Callable[[bytes], object] | None = None,
+        deadline: timedelta | None = None,
+    ) -> Answer:
+        """One request, its answer read whole; TransientError when none came whole and in time.
+
+        `take` is given the body of a 200 piece by piece, and the answer then holds none of it.
+        """
+        with self.in_time(deadline):
+            response = self._session.request(
+                method,
+                url,
+                params=params,
+                headers=headers,
+                data=body,
+                timeout=self._timeout(deadline),
+                allow_redirects=False,
+                stream=True,
             )
             with response:
-                return Answer(response.status_code, response.headers, self._read(response))
+                if take is None or response.status_code != 200:
+                    return Answer(response.status_code, response.headers, self._read(response))
+                for piece in response.iter_content(PIECE):
+                    take(piece)
+                return Answer(response.status_code, response.headers, b"")
 
     @property
     def timeout(self) -> tuple[float, float]:
         """For connecting, and for the silence between two bytes; `in_time` keeps the total."""
-        total = self._deadline.total_seconds()
-        return min(CONNECT_SECONDS, total), total
+        return self._timeout(None)
 
     def prepare(self, session: Session) -> Session:
         """Give a session our habits and our pool."""
@@ -83,23 +103,25 @@ class Transport:
         return session
 
     @contextmanager
-    def in_time(self) -> Iterator[None]:
+    def in_time(self, deadline: timedelta | None = None) -> Iterator[None]:
         """All that is sent and read inside ends within the deadline; what fails becomes a ConnectorError."""
-        ends_at = time.monotonic() + self._deadline.total_seconds()
-        token = _ends_at.set(ends_at)
+        ends_at = time.monotonic() + (deadline or self._deadline).total_seconds()
         try:
-            yield
+            with ending_at(ends_at):
+                yield
         except failures.RequestException as failure:
             # It remembers the request with its headers, and so the access token; some quote a header.
             failure.request = failure.response = None
             cause = None if isinstance(failure, failures.InvalidHeader) else failure
             raise _what_failed(failure, late=time.monotonic() >= ends_at) from cause
-        finally:
-            _ends_at.reset(token)
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
+
+    def _timeout(self, deadline: timedelta | None) -> tuple[float, float]:
+        total = (deadline or self._deadline).total_seconds()
+        return min(CONNECT_SECONDS, total), total
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
@@ -135,104 +157,18 @@ def _what_failed(failure: failures.RequestException, *, late: bool) -> Connector
             )
         case _ if late or isinstance(failure, failures.Timeout):
             return TransientError(
-                "The provider did not answer in time. It is tried again later.", code="timeout"
+                "The provider did not answer in time. It is tried again later.",
+                code="timeout",
+                unsent=_never_connected(failure),
             )
     return TransientError(
         "The connection to the provider was refused or cut. It is tried again by itself.",
         code="connection_lost",
         at_once=True,
+        unsent=_never_connected(failure),
     )
 
 
-# --- The total deadline. `requests` only limits the silence between two bytes, so an answer that comes
-# --- drop by drop never ends. Here each read from the socket may wait no longer than the call has left.
-
-_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
-
-
-class _TimedReader(io.RawIOBase):
-    """A socket's bytes; each read gets what is left of the deadline."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, ends_at: float) -> None:
-        super().__init__()
-        self._raw = raw
-        self._sock = sock
-        self._ends_at = ends_at
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the call's deadline has passed")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        if (ends_at := _ends_at.get()) is not None:
-            self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock, ends_at))
-
-
-class _InTime(HTTPConnection):
-    """A host may have many addresses: each is tried for no longer than the call has left."""
-
-    def _new_conn(self) -> socket.socket:
-        ends_at = _ends_at.get()
-        if ends_at is None:
-            return super()._new_conn()
-        host, timeout = self._dns_host, self.timeout
-        failed: Exception | None = None
-        try:
-            for address in self._addresses(host):
-                left = ends_at - time.monotonic()
-                if left <= 0:
-                    break
-                self._dns_host, self.timeout = address, min(CONNECT_SECONDS, left)
-                try:
-                    sock = super()._new_conn()
-                except (ConnectTimeoutError, NewConnectionError) as error:
-                    failed = error
-                    continue
-                # The handshake that may follow has no other limit than the socket's own.
-                sock.settimeout(min(CONNECT_SECONDS, max(ends_at - time.monotonic(), 0.001)))
-                return sock
-        finally:
-            self._dns_host, self.timeout = host, timeout
-        raise failed or ConnectTimeoutError(self, f"No time was left to connect to {host}")
-
-    def _addresses(self, host: str) -> list[str]:
-        try:
-            found = socket.getaddrinfo(host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return [host]  # urllib3 asks again and names the failure
-        return [str(entry[4][0]) for entry in found]
-
-
-class _Connection(_InTime):
-    response_class = _Response
-
-
-class _SecureConnection(_InTime, HTTPSConnection):
-    response_class = _Response
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+def _never_connected(failure: failures.RequestException) -> bool:
+    cause = failure.args[0] if failure.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError | ConnectTimeoutError)

@@ -383,7 +383,7 @@ def test_a_host_with_many_silent_addresses_takes_no_longer_than_the_deadline(sch
 
 
 def test_a_silent_address_leaves_the_next_one_its_turn(monkeypatch):
-    monkeypatch.setattr("connectors.transport.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("connectors.deadline.CONNECT_SECONDS", 0.3)
 
     def answer(peer: socket.socket) -> None:
         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
