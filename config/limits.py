@@ -47,6 +47,11 @@ class Outage:
     probe: timedelta = timedelta(seconds=10)
 
 
+# A limit that a provider does not have, or that nobody knows: a number never reached, even by what the
+# classes leave of it, so that nothing that counts needs another case for it.
+UNLIMITED = 1_000_000_000
+
+
 @dataclass(frozen=True)
 class Limits:
     """One provider's limits; every number may be changed, so a test can use a minute of 3 seconds.
@@ -79,6 +84,8 @@ class Limits:
     back_off: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=2))
     # Retry-After counts whole seconds, perhaps rounded down.
     retry_after_slack: timedelta = timedelta(seconds=1)
+    # After a 429 without Retry-After for the minute, or for no limit it names; None: the minute's window.
+    unsaid_pause: timedelta | None = None
     # A day's reset is never guessed: without Retry-After, one call asks so often whether it has come.
     day_probe: timedelta = timedelta(hours=1)
     # When the first call after a pause is lost, the next one may follow after this.
@@ -92,4 +99,17 @@ class Limits:
 # starter tier); per app 10,000 a minute.
 XERO = Limits(in_flight=5, minute=60, day=5_000, app_minute=10_000)
 
-LIMITS: Mapping[str, Limits] = MappingProxyType({"xero": XERO})
+# Nothing is published for the part of Dext that counts here; its one public API has 60 a minute, and a 429
+# without Retry-After. No limit of a day or an app is known. Operators may change it (config/dext.py).
+# https://help.dext.com/en/articles/272702-data-health-insights-api
+# The lease outlives the reading of a file, 120 s.
+DEXT = Limits(
+    in_flight=2,
+    minute=60,
+    day=UNLIMITED,
+    app_minute=UNLIMITED,
+    unsaid_pause=timedelta(seconds=60),
+    lease=timedelta(seconds=135),
+)
+
+LIMITS: Mapping[str, Limits] = MappingProxyType({"xero": XERO, "dext": DEXT})

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.dext import DextSettings
 from config.values import Cadences, DatabaseUrl, Duration, ProviderUrl, RedisUrl, SecretKeys
 
 PREFIX = "LEDGERTIDE_"
@@ -25,7 +26,7 @@ class SettingsError(Exception):
     """The environment cannot be worked with; the text names every flaw and what to do, never a value."""
 
 
-class Settings(BaseSettings):
+class Settings(DextSettings, BaseSettings):
     """Frozen; built from what is passed in, so a test's settings never depend on where it runs.
 
     Each description completes "Give …", for the sentence about a missing or malformed variable.

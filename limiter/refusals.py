@@ -32,7 +32,9 @@ def pause_after(problem: str, retry_after: timedelta | None, limits: Limits) -> 
             return Pause("connection", told or limits.day_probe, again, "day limit")
         case _:
             window = limits.minute_window * (1 + limits.margin)
-            return Pause("connection", told or window, limits.lost_probe, "minute limit")
+            return Pause(
+                "connection", told or limits.unsaid_pause or window, limits.lost_probe, "minute limit"
+            )
 
 
 def _moment(limits: Limits) -> timedelta:
