@@ -42,3 +42,16 @@ def upgrade() -> None:
     )
     # Until now only the provider's own "not offered" switched a feed off.
     op.execute("UPDATE feeds SET off_because = 'not offered' WHERE NOT enabled")
+
+
+def downgrade() -> None:
+    op.drop_index("ix_presses_waiting_record", table_name="presses")
+    for table, columns in (
+        ("presses", ("answer", "answered_at", "record_id")),
+        ("feeds", ("calls_per_read", "stretch", "off_because")),
+    ):
+        with op.batch_alter_table(table) as altered:
+            for column in columns:
+                altered.drop_column(column)
+    op.drop_index("ix_usage_organisation", table_name="usage")
+    op.drop_table("usage")
