@@ -40,7 +40,7 @@ def test_it_ends_with_a_store_that_equals_the_provider(tmp_path: Path) -> None:
 def test_an_altered_a_deleted_and_an_added_row_make_it_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = Plan(tmp_path / "demo", organisations=2, fresh=True)
+    plan = Plan(tmp_path / "demo", organisations=1, fresh=True)
 
     status = demonstrate(plan, as_json=True, before_comparing=tamper)
 
