@@ -4,7 +4,7 @@ What a test drives by hand here (`tick`, `work`) is what beat and the workers ca
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,18 @@ from config.limits import LIMITS, Limits
 from config.settings import Settings
 from connectors.xero import ENDPOINTS
 from sandbox.testing import Sandbox
-from store import dispatch, feeds, grants, migrations, organisations, presses, records, runs, status
+from store import (
+    dispatch,
+    feeds,
+    grants,
+    migrations,
+    organisations,
+    presses,
+    records,
+    runs,
+    status,
+    switches,
+)
 from store.models import feeds as feed_rows
 from store.models import runs as run_rows
 from store.runs import Claim, Message
@@ -30,6 +41,8 @@ from sync.stops import Outcome
 from workers.celery import make_app
 
 CADENCES = {each.resource: cadence.REFERENCE if each.reference else cadence.DOCUMENTS for each in ENDPOINTS}
+# One list of each habit, for tests in which it matters that there are several, not which.
+FEW = ["xero.tax_rates", "xero.accounts", "xero.contacts", "xero.linked_transactions", "xero.contact_groups"]
 KEYS = Fernet.generate_key().decode()
 # However slow the machine, a slice is used up only where a test means it to be.
 PATIENT = Pace(slice=timedelta(minutes=1), press_slice=timedelta(minutes=1))
@@ -47,13 +60,24 @@ class Engine:
         self.sandbox = sandbox
         self.tenants: dict[str, str] = {}  # slug → tenant id
 
-    def connect(self, *, resources: list[str] | None = None, organisations_wanted: int = 2) -> list[str]:
-        """Connect the sandbox's first organisations with feeds of these resources; returns their slugs."""
+    def connect(
+        self, *, resources: list[str] | None = None, organisations_wanted: int = 2, which: Sequence[int] = ()
+    ) -> list[str]:
+        """Connect the sandbox's first organisations, or those at these places; returns their slugs.
+
+        They get feeds of these resources, or of all. As everywhere, some of them are made switched off.
+        """
         wanted = {name: CADENCES[name] for name in resources or CADENCES}
+        places = set(which or range(organisations_wanted))
         slugs: list[str] = []
+        place = -1
         for grant in self.sandbox.grants()["grants"]:
-            if len(slugs) >= organisations_wanted:
-                break
+            tenants = []
+            for tenant in grant["tenants"]:
+                place += 1
+                tenants += [tenant] if place in places else []
+            if not tenants:
+                continue
             pair = self.services.identity.refresh(SecretStr(grant["refresh_token"]))
             with self.services.database.transaction() as tx:
                 grant_id = grants.add(
@@ -64,7 +88,7 @@ class Engine:
                     refresh_token=pair.refresh_token,
                     expires_in=pair.expires_in,
                 )
-                for tenant in grant["tenants"][: organisations_wanted - len(slugs)]:
+                for tenant in tenants:
                     connected = organisations.connect(
                         tx,
                         provider="xero",
@@ -73,11 +97,17 @@ class Engine:
                         grant_id=grant_id,
                         cadences=wanted,
                         actor="test",
+                        off={name for name in wanted if SHAPES[name].off},
                         day_limit=tenant["day_limit"],
                     )
                     slugs.append(connected.slug)
                     self.tenants[connected.slug] = tenant["tenant_id"]
         return slugs
+
+    def switch_on(self, slug: str, resource: str) -> None:
+        """Somebody wants this feed, which was made switched off."""
+        with self.services.database.transaction() as tx:
+            switches.switch(tx, organisations.find(tx, slug), resource, on=True, actor="test")
 
     # --- beat and worker -------------------------------------------------------------------
 

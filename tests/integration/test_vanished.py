@@ -1,16 +1,18 @@
-"""P9: nothing is marked gone by mistake: complete, agreeing reads say so, and a person when it is many."""
+"""P9: nothing is marked gone by mistake: complete, agreeing reads say so, and a person when it is many.
 
-from collections.abc import Callable
+What holds for every list alone is in test_every_vanish.py.
+"""
+
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from store import events, organisations, status, vanished
-from store.models import audit, candidates
-from store.tables import table_of
+from store import organisations, status, vanished
+from store.models import audit
 from sync.services import SHAPES
 from tests.integration.engine import Engine
+from tests.integration.traces import candidates_of, gone, look, told
 
 CONTACTS, TAX_RATES = "xero.contacts", "xero.tax_rates"
 # What never says that a record is gone: a list that fails, or that is not what was asked for.
@@ -41,7 +43,7 @@ def test_a_broken_answer_to_an_hourly_read_deletes_nothing_and_moves_no_cursor(w
         whole_engine.settle()
         assert (kind, whole_engine.line(one, CONTACTS).state) == (kind, "up to date")
 
-    assert (gone(whole_engine, one), candidates_of(whole_engine, one)) == ([], {})
+    assert (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == ([], {})
     assert_equal(whole_engine, one, other)
 
 
@@ -52,7 +54,7 @@ def test_a_full_read_that_fails_in_its_middle_deletes_nothing_and_goes_on(whole_
     removed: list[str] = []
 
     for times, kind in enumerate(BROKEN):
-        known = (gone(whole_engine, one), candidates_of(whole_engine, one))
+        known = (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS))
         removed += whole_engine.sandbox.edit(tenant, CONTACTS, "remove", which="first")
         # The press begins with one call for what changed; then the second page of the whole list fails.
         whole_engine.sandbox.faults(kind, tenant=tenant, count=3, skip=2)
@@ -60,16 +62,19 @@ def test_a_full_read_that_fails_in_its_middle_deletes_nothing_and_goes_on(whole_
         whole_engine.sync(one, CONTACTS, full=True)
 
         assert (kind, whole_engine.line(one, CONTACTS).reason) == (kind, "back-off")
-        assert (kind, gone(whole_engine, one), candidates_of(whole_engine, one)) == (kind, *known)
+        assert (kind, gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == (
+            kind,
+            *known,
+        )
         whole_engine.pass_time(timedelta(minutes=1))
         whole_engine.settle()
         assert (kind, whole_engine.line(one, CONTACTS).state) == (kind, "up to date")
-        assert (kind, list(candidates_of(whole_engine, one))) == (kind, removed[-1:])
-        assert (kind, gone(whole_engine, one)) == (kind, sorted(removed[:-1]))
+        assert (kind, list(candidates_of(whole_engine, one, CONTACTS))) == (kind, removed[-1:])
+        assert (kind, gone(whole_engine, one, CONTACTS)) == (kind, sorted(removed[:-1]))
         # The import, and one whole list for each press: what was broken off went on.
         assert (kind, whole_lists_begun(whole_engine, tenant)) == (kind, times + 2)
 
-    assert (gone(whole_engine, other), candidates_of(whole_engine, other)) == ([], {})
+    assert (gone(whole_engine, other, CONTACTS), candidates_of(whole_engine, other, CONTACTS)) == ([], {})
 
 
 @pytest.mark.parametrize("kind", ["filter_ignored", "wrong_order"])
@@ -92,7 +97,7 @@ def test_a_list_that_is_not_what_was_asked_for_is_stored_and_concludes_nothing(
     assert (after.newest_at, after.cursor) == (before.newest_at, before.cursor)
     stored, there = whole_engine.parsed(one, CONTACTS), whole_engine.at_provider(one, CONTACTS)
     assert [key for key in edited if stored[key] != there[key]] == []
-    assert (gone(whole_engine, one), candidates_of(whole_engine, one)) == ([], {})
+    assert (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == ([], {})
     # A press tries again at once.
     whole_engine.sync(one, CONTACTS)
     assert whole_engine.line(one, CONTACTS).state == "up to date"
@@ -108,7 +113,7 @@ def test_an_empty_hourly_answer_says_only_that_nothing_changed(whole_engine: Eng
 
     assert outcome.state == "done"
     assert whole_engine.feed(one, CONTACTS).newest_at == before.newest_at
-    assert (gone(whole_engine, one), candidates_of(whole_engine, one)) == ([], {})
+    assert (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == ([], {})
     assert_equal(whole_engine, one, other)
 
 
@@ -127,13 +132,13 @@ def test_a_full_read_shorter_than_announced_proves_nothing_and_is_tried_again_la
     whole_engine.work(list(press.messages))
     whole_engine.settle()
 
-    assert (gone(whole_engine, one), candidates_of(whole_engine, one)) == ([], {})
+    assert (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == ([], {})
     assert not receipt(whole_engine, one, press.id).done
     assert whole_engine.tick() == []  # it is not begun again at once
     whole_engine.pass_time(timedelta(hours=1))
     whole_engine.settle()
     assert receipt(whole_engine, one, press.id).done
-    assert candidates_of(whole_engine, one).keys() == {early, *last}
+    assert candidates_of(whole_engine, one, CONTACTS).keys() == {early, *last}
 
 
 # --- what is gone indeed ------------------------------------------------------------------------------
@@ -144,18 +149,18 @@ def test_a_removed_record_is_gone_when_two_complete_reads_agree(whole_engine: En
     removed = whole_engine.sandbox.edit(whole_engine.tenants[one], CONTACTS, "remove", count=3)
 
     whole_engine.sync(one, CONTACTS)
-    assert candidates_of(whole_engine, one) == {}
+    assert candidates_of(whole_engine, one, CONTACTS) == {}
     whole_engine.sync(one, CONTACTS, full=True)
-    assert candidates_of(whole_engine, one).keys() == set(removed)
-    assert gone(whole_engine, one) == []
+    assert candidates_of(whole_engine, one, CONTACTS).keys() == set(removed)
+    assert gone(whole_engine, one, CONTACTS) == []
     whole_engine.sync(one, CONTACTS, full=True)
 
-    assert gone(whole_engine, one) == sorted(removed)
-    assert candidates_of(whole_engine, one) == {}
-    assert told(whole_engine, one, "gone") == sorted(removed)
+    assert gone(whole_engine, one, CONTACTS) == sorted(removed)
+    assert candidates_of(whole_engine, one, CONTACTS) == {}
+    assert told(whole_engine, one, CONTACTS, "gone") == sorted(removed)
     assert whole_engine.runs(one, CONTACTS)[-1].gone == 3
     assert whole_engine.line(one, CONTACTS).state == "up to date"
-    assert (gone(whole_engine, other), told(whole_engine, other, "gone")) == ([], [])
+    assert (gone(whole_engine, other, CONTACTS), told(whole_engine, other, CONTACTS, "gone")) == ([], [])
     assert_equal(whole_engine, one, other)
 
 
@@ -176,11 +181,11 @@ def test_a_record_missing_from_a_list_that_is_always_read_whole_is_gone_after_tw
 def test_a_record_found_again_by_the_second_full_read_is_not_gone(whole_engine: Engine) -> None:
     one, _ = synced(whole_engine)
     empty_full_read(whole_engine, one)
-    assert len(candidates_of(whole_engine, one)) == 180
+    assert len(candidates_of(whole_engine, one, CONTACTS)) == 180
 
     whole_engine.sync(one, CONTACTS, full=True)
 
-    assert (gone(whole_engine, one), candidates_of(whole_engine, one)) == ([], {})
+    assert (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == ([], {})
     assert_equal(whole_engine, one)
 
 
@@ -190,7 +195,7 @@ def test_a_record_that_any_read_meets_in_between_is_not_gone(whole_engine: Engin
     removed = whole_engine.sandbox.edit(tenant, CONTACTS, "remove", count=2, which="first")
     whole_engine.sync(one, CONTACTS, full=True)
     (returned, still_away) = removed
-    assert candidates_of(whole_engine, one).keys() == set(removed)
+    assert candidates_of(whole_engine, one, CONTACTS).keys() == set(removed)
     # It comes back, an hourly read meets it, and it goes again before the second full read.
     whole_engine.sandbox.edit(tenant, CONTACTS, "add", fields={"ContactID": returned})
     whole_engine.sync(one, CONTACTS)
@@ -198,8 +203,8 @@ def test_a_record_that_any_read_meets_in_between_is_not_gone(whole_engine: Engin
 
     whole_engine.sync(one, CONTACTS, full=True)
 
-    assert gone(whole_engine, one) == [still_away]
-    assert candidates_of(whole_engine, one).keys() == {returned}
+    assert gone(whole_engine, one, CONTACTS) == [still_away]
+    assert candidates_of(whole_engine, one, CONTACTS).keys() == {returned}
 
 
 def test_what_is_added_or_met_while_a_full_read_goes_on_is_no_candidate_of_it(whole_engine: Engine) -> None:
@@ -219,29 +224,12 @@ def test_what_is_added_or_met_while_a_full_read_goes_on_is_no_candidate_of_it(wh
     whole_engine.settle()
 
     assert whole_engine.feed(one, CONTACTS).full_started_at is None
-    assert candidates_of(whole_engine, one).keys() == {missing}
-    assert gone(whole_engine, one) == []
+    assert candidates_of(whole_engine, one, CONTACTS).keys() == {missing}
+    assert gone(whole_engine, one, CONTACTS) == []
     for _ in range(2):
         whole_engine.sync(one, CONTACTS, full=True)
-    assert gone(whole_engine, one) == sorted([added, met, missing])
+    assert gone(whole_engine, one, CONTACTS) == sorted([added, met, missing])
     assert_equal(whole_engine, one)
-
-
-def test_a_record_that_was_gone_is_restored_when_it_is_back(whole_engine: Engine) -> None:
-    one, other = synced(whole_engine)
-    tenant = whole_engine.tenants[one]
-    (removed,) = whole_engine.sandbox.edit(tenant, CONTACTS, "remove")
-    for _ in range(2):
-        whole_engine.sync(one, CONTACTS, full=True)
-    assert gone(whole_engine, one) == [removed]
-
-    whole_engine.sandbox.edit(tenant, CONTACTS, "add", fields={"ContactID": removed})
-    whole_engine.sync(one, CONTACTS)
-
-    assert gone(whole_engine, one) == []
-    assert told(whole_engine, one, "restored") == [removed]
-    assert told(whole_engine, other, "restored") == []
-    assert_equal(whole_engine, one, other)
 
 
 # --- many at once wait for a person -------------------------------------------------------------------
@@ -259,22 +247,9 @@ def test_more_than_ten_or_a_fifth_wait_for_a_person(
         whole_engine.sync(slug, CONTACTS, full=True)
 
     line = whole_engine.line(slug, CONTACTS)
-    assert (line.vanish_held, len(gone(whole_engine, slug))) == (held, removed - held)
+    assert (line.vanish_held, len(gone(whole_engine, slug, CONTACTS))) == (held, removed - held)
     assert (line.state, line.reason) == (("action needed", "vanish held") if held else ("up to date", None))
     assert whole_engine.line(other, CONTACTS).vanish_held == 0
-
-
-def test_a_whole_set_that_vanishes_waits_for_a_person_however_small(whole_engine: Engine) -> None:
-    resource = "xero.organisations"
-    one, other = synced(whole_engine, resource)
-
-    for _ in range(2):
-        whole_engine.sandbox.faults("empty_list", tenant=whole_engine.tenants[one])
-        whole_engine.sync(one, resource)
-
-    assert whole_engine.line(one, resource).reason == "vanish held"
-    assert gone(whole_engine, one, resource) == []
-    assert whole_engine.line(other, resource).state == "up to date"
 
 
 def test_a_person_says_that_a_held_vanish_is_true(whole_engine: Engine) -> None:
@@ -285,10 +260,10 @@ def test_a_person_says_that_a_held_vanish_is_true(whole_engine: Engine) -> None:
 
     decided = decide(whole_engine, one, "apply")
 
-    assert sorted(decided) == removed == gone(whole_engine, one)
-    assert told(whole_engine, one, "gone") == removed
+    assert sorted(decided) == removed == gone(whole_engine, one, CONTACTS)
+    assert told(whole_engine, one, CONTACTS, "gone") == removed
     assert noted(whole_engine, one) == [("vanish applied", "ann")]
-    assert (noted(whole_engine, other), gone(whole_engine, other)) == ([], [])
+    assert (noted(whole_engine, other), gone(whole_engine, other, CONTACTS)) == ([], [])
     assert whole_engine.line(one, CONTACTS).state == "up to date"
     assert_equal(whole_engine, one, other)
 
@@ -300,8 +275,8 @@ def test_a_person_says_that_a_held_vanish_is_the_providers_mistake(whole_engine:
 
     assert noted(whole_engine, one) == [("vanish dismissed", "ann")]
     assert noted(whole_engine, other) == []
-    assert (gone(whole_engine, one), candidates_of(whole_engine, one)) == ([], {})
-    assert told(whole_engine, one, "gone") == []
+    assert (gone(whole_engine, one, CONTACTS), candidates_of(whole_engine, one, CONTACTS)) == ([], {})
+    assert told(whole_engine, one, CONTACTS, "gone") == []
     assert whole_engine.line(one, CONTACTS).state == "up to date"
 
 
@@ -315,7 +290,7 @@ def test_a_held_vanish_is_forgotten_when_the_records_are_back(whole_engine: Engi
     whole_engine.sync(one, CONTACTS, full=True)
 
     assert whole_engine.line(one, CONTACTS).state == "up to date"
-    assert (gone(whole_engine, one), decide(whole_engine, one, "apply")) == ([], [])
+    assert (gone(whole_engine, one, CONTACTS), decide(whole_engine, one, "apply")) == ([], [])
     assert_equal(whole_engine, one)
 
 
@@ -369,49 +344,9 @@ def decide(made: Engine, slug: str, verb: str) -> list[str]:
         return vanished.apply(scope, shape, feed_id=feed_id, connection_id=link.id, actor="ann")
 
 
-def look(made: Engine, slug: str, act: Callable[[Any], Any]) -> Any:
-    """Look at one organisation's rows."""
-    with made.services.database.reading() as tx:
-        return act(tx.scope(organisations.find(tx, slug).id))
-
-
-def gone(made: Engine, slug: str, resource: str = CONTACTS) -> list[str]:
-    """The ids that are marked gone."""
-    table = table_of(SHAPES[resource])
-    return look(  # type: ignore[no-any-return]
-        made,
-        slug,
-        lambda scope: list(
-            scope.tx.execute(
-                scope.select(table, table.c.id).where(table.c.gone_at.is_not(None)).order_by(table.c.id)
-            ).scalars()
-        ),
-    )
-
-
-def candidates_of(made: Engine, slug: str) -> dict[str, bool]:
-    """The ids that one full read missed, and whether they are held."""
-    return look(  # type: ignore[no-any-return]
-        made,
-        slug,
-        lambda scope: {
-            row.record_id: row.held_at is not None for row in scope.tx.execute(scope.select(candidates))
-        },
-    )
-
-
-def told(made: Engine, slug: str, kind: str) -> list[str]:
-    """The ids in the events of a kind."""
-    return look(  # type: ignore[no-any-return]
-        made,
-        slug,
-        lambda scope: sorted(key for event in events.read(scope) if event.kind == kind for key in event.ids),
-    )
-
-
 def noted(made: Engine, slug: str) -> list[tuple[str, str]]:
     """Who did what about vanished records."""
-    return look(  # type: ignore[no-any-return]
+    return look(
         made,
         slug,
         lambda scope: [
