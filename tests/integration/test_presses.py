@@ -22,7 +22,7 @@ from store.models import presses
 from store.presses import Press
 from sync.run import run_slice
 from tasks import enqueue
-from tests.integration.engine import CADENCES, Engine, engine
+from tests.integration.engine import FEW, Engine, engine
 from tests.integration.workers import WORKER_MARK, Queues, app_of, wait_until, worker
 
 pytestmark = WORKER_MARK
@@ -260,18 +260,18 @@ def test_a_press_while_redis_is_away_is_taken_at_once_and_starts_when_it_is_back
 
 
 def test_every_feed_of_an_organisation_is_answered_by_one_press(whole_engine: Engine, app: Celery) -> None:
-    one, other = whole_engine.connect()
+    one, other = whole_engine.connect(resources=FEW)
 
     with worker(app, threads=4):  # fewer than the calls that presses may make at once
         receipts = app.send_task("sync.all", args=[one, "operator"]).get(timeout=10)
-        wait_until(lambda: all(is_answered(whole_engine, one, each) for each in CADENCES), "all answered")
+        wait_until(lambda: all(is_answered(whole_engine, one, each) for each in FEW), "all answered")
 
-    found = {resource: whole_engine.runs(one, resource) for resource in CADENCES}
-    assert [receipt["generation"] for receipt in receipts] == [1] * len(CADENCES)
+    found = {resource: whole_engine.runs(one, resource) for resource in FEW}
+    assert [receipt["generation"] for receipt in receipts] == [1] * len(FEW)
     assert {(len(runs), runs[0].asked_by, runs[0].lane) for runs in found.values()} == {
         (1, "operator", "now")
     }
-    assert all(whole_engine.feed(other, resource).asked == 0 for resource in CADENCES)
+    assert all(whole_engine.feed(other, resource).asked == 0 for resource in FEW)
 
 
 def test_a_refused_press_says_why_and_what_to_do_in_its_result(whole_engine: Engine, app: Celery) -> None:

@@ -29,7 +29,7 @@ from store.models import grants as grant_rows
 from store.models import runs as run_rows
 from sync.services import Pace
 from tasks import enqueue
-from tests.integration.engine import CADENCES, Engine, engine
+from tests.integration.engine import FEW, Engine, engine
 from tests.integration.workers import PATIENCE_SECONDS, WORKER_MARK, Queues, app_of, wait_until, worker
 from tests.services.installation import environment_for
 from workers.celery import make_app
@@ -235,7 +235,7 @@ def door(whole_engine: Engine, app: Celery, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_application_presses_waits_and_reads_what_changed(
     whole_engine: Engine, app: Celery, door: Any
 ) -> None:
-    one, other = whole_engine.connect()
+    one, other = whole_engine.connect(resources=FEW)
     patience = timedelta(seconds=20)
 
     with worker(app, threads=4):
@@ -255,7 +255,7 @@ def test_an_application_presses_waits_and_reads_what_changed(
     assert (done.done, again.done, full.state().done) == (True, True, True)
     assert {event.kind for event in imported} == {"added"}
     assert [(event.kind, event.ids) for event in news] == [("changed", tuple(changed))]
-    assert {handle.resource for handle in handles} == set(CADENCES)
+    assert {handle.resource for handle in handles} == set(FEW)
     assert all(state.done for state in everything)
     assert list(door.events(other)) == []
     assert "secret" not in repr(first).lower()
