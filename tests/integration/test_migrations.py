@@ -162,7 +162,7 @@ def test_a_table_or_a_column_that_is_missing_is_refused_with_what_to_do(database
 
 
 def test_who_is_connected_already_gets_new_feeds_and_new_cadences(whole_engine: Engine) -> None:
-    slugs = whole_engine.connect(resources=["xero.contacts", "xero.invoices"], organisations_wanted=3)
+    slugs = whole_engine.connect(resources=["xero.contacts", "xero.invoices"])
     url = whole_engine.services.settings.database_url.get_secret_value()
     whole_engine.settle()
     before = {slug: whole_engine.feed(slug, "xero.invoices") for slug in slugs}
@@ -178,7 +178,7 @@ def test_who_is_connected_already_gets_new_feeds_and_new_cadences(whole_engine: 
 
     with whole_engine.services.database.reading() as tx:
         now = tx.now
-    assert "feeds of xero.quotes (3)" in made[0]
+    assert "feeds of xero.quotes (2)" in made[0]
     assert made[1] == []
     for slug in slugs:
         assert {line.resource for line in whole_engine.lines(slug)} == set(CADENCES)
