@@ -65,51 +65,61 @@ class DextSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     dext_auth_mode: Literal["oauth2_code", "static_bearer", "partner_hosted"] = Field(
-        "oauth2_code", description="oauth2_code, static_bearer or partner_hosted"
+        default="oauth2_code", description="oauth2_code, static_bearer or partner_hosted"
     )
-    dext_client_id: str | None = Field(None, min_length=1, description="our client id at Dext")
-    dext_client_secret: SecretStr | None = Field(None, min_length=1, description="our client secret at Dext")
+    dext_client_id: str | None = Field(default=None, min_length=1, description="our client id at Dext")
+    dext_client_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="our client secret at Dext"
+    )
     dext_client_auth: Literal["client_secret_basic", "client_secret_post"] = Field(
-        "client_secret_basic", description="client_secret_basic or client_secret_post"
+        default="client_secret_basic", description="client_secret_basic or client_secret_post"
     )
-    dext_token_url: ProviderUrl | None = Field(None, description="the address where Dext refreshes tokens")
-    dext_revoke_url: ProviderUrl | None = Field(None, description="the address where Dext revokes tokens")
+    dext_token_url: ProviderUrl | None = Field(
+        default=None, description="the address where Dext refreshes tokens"
+    )
+    dext_revoke_url: ProviderUrl | None = Field(
+        default=None, description="the address where Dext revokes tokens"
+    )
     dext_paths: Annotated[Mapping[str, str], BeforeValidator(_paths), AfterValidator(_known)] = Field(
         default_factory=dict,
         description="where Dext's operations are, such as items=GET /v2/items,item=GET /v2/items/{id}",
     )
-    dext_paging: Literal["cursor", "page", "none"] = Field("cursor", description="cursor, page or none")
-    dext_page_size: int = Field(100, ge=1, le=1000, description="how many records to a page, 1 to 1000")
+    dext_paging: Literal["cursor", "page", "none"] = Field(
+        default="cursor", description="cursor, page or none"
+    )
+    dext_page_size: int = Field(
+        default=100, ge=1, le=1000, description="how many records to a page, 1 to 1000"
+    )
     dext_changed_since_param: str = Field(
-        "updated_since",
+        default="updated_since",
         pattern=r"^\w+$",
         description="the parameter that asks for changes, or none where all is read each time",
     )
-    dext_writes: Literal["repeat", "once"] = Field("repeat", description="repeat or once")
+    dext_writes: Literal["repeat", "once"] = Field(default="repeat", description="repeat or once")
     dext_rate_per_minute: int = Field(
-        60, ge=1, le=100_000, description="how many calls a minute a connection may make, 1 to 100000"
+        default=60, ge=1, le=100_000, description="how many calls a minute a connection may make, 1 to 100000"
     )
     dext_concurrency: int = Field(
-        2, ge=1, le=50, description="how many calls of a connection may be in flight, 1 to 50"
+        default=2, ge=1, le=50, description="how many calls of a connection may be in flight, 1 to 50"
     )
     dext_429_fallback: Duration = Field(
-        timedelta(seconds=60),
+        default=timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(hours=1),
         description="how long a connection pauses after a 429 that does not say, 1s to 1h",
     )
     dext_file_deadline: Duration = Field(
-        timedelta(seconds=120),
+        default=timedelta(seconds=120),
         ge=timedelta(seconds=1),
         le=timedelta(seconds=120),  # the limiter's lease outlives it
         description="the longest reading one file may take in all, 1s to 120s",
     )
     dext_largest_file_mib: int = Field(
-        25, ge=1, le=1000, description="the largest file that is taken, in MiB, 1 to 1000"
+        default=25, ge=1, le=1000, description="the largest file that is taken, in MiB, 1 to 1000"
     )
     # The last one, so that it can look at the others.
     dext_base_url: Annotated[ProviderUrl | None, AfterValidator(_complete)] = Field(
-        None, description="the address of Dext's API, or leave it out: then Dext is not offered"
+        default=None, description="the address of Dext's API, or leave it out: then Dext is not offered"
     )
 
     @property

@@ -29,11 +29,26 @@ def read_answer(endpoint: Endpoint, ask: Ask, body: bytes, answered_at: datetime
 
     `answered_at` is the provider's own clock; without it the answer's envelope is asked.
     """
-    members, elements = _open(endpoint, ask, body)
+    members, elements = open_list(endpoint.root, body, one=ask.id is not None)
     pagination = _pagination(members)
     _check_length(ask.page or 1, len(elements), pagination)
     if endpoint.inside:
         elements = _inner(elements, endpoint.inside)
+    return read_elements(
+        endpoint, elements, answered_at=answered_at or _envelope_time(members), pagination=pagination
+    )
+
+
+def read_elements(
+    endpoint: Endpoint,
+    elements: Iterable[Element],
+    *,
+    answered_at: datetime | None,
+    pagination: Pagination | None = None,
+    more: bool | None = None,
+) -> Reading:
+    """The elements of an answer as records, and what paging needs to know of them."""
+    elements = tuple(elements)
     read = [read_record(endpoint, element) for element in elements]
     records = [row for row in read if isinstance(row, Record)]
     return Reading(
@@ -42,8 +57,9 @@ def read_answer(endpoint: Endpoint, ask: Ask, body: bytes, answered_at: datetime
         sheet=Sheet(
             rows=tuple((row.id or "", row.modified_at if isinstance(row, Record) else None) for row in read),
             pagination=pagination,
-            answered_at=answered_at or _envelope_time(members),
+            answered_at=answered_at,
             numbers=tuple(_numbers(endpoint, elements)),
+            more=more,
         ),
     )
 
@@ -64,22 +80,23 @@ def _numbers(endpoint: Endpoint, elements: Iterable[Element]) -> Iterator[int]:
             yield number
 
 
-def _open(endpoint: Endpoint, ask: Ask, body: bytes) -> tuple[dict[str, Any], tuple[Element, ...]]:
+def open_list(root: str, body: bytes, *, one: bool = False) -> tuple[dict[str, Any], tuple[Element, ...]]:
+    """The members of an answer, and the elements of its list; with `one`, of the one object in its place."""
     if not body.strip():
         raise BrokenAnswerError("The provider sent an empty answer. It is asked again by itself.")
     # Bytes that are no UTF-8 become half surrogates: they cost their own record, not the page.
     text = body.decode("utf-8-sig", "surrogateescape")
     try:
-        members, elements = read_object(text, endpoint.root, one=ask.id is not None)
+        members, elements = read_object(text, root, one=one)
     except (ValueError, RecursionError) as error:
         what = "a web page" if text.lstrip().startswith("<") else "text that is cut off or no JSON"
         raise BrokenAnswerError(
-            f"The provider sent {what} in place of {endpoint.root}. It is asked again by itself.",
+            f"The provider sent {what} in place of {root}. It is asked again by itself.",
             provider_words="" if what != "a web page" else _title(text),
         ) from error
     if elements is None:
         raise BrokenAnswerError(
-            f"The provider's answer holds no list of {endpoint.root}. It is asked again by itself."
+            f"The provider's answer holds no list of {root}. It is asked again by itself."
         )
     return members, elements
 

@@ -1,15 +1,15 @@
 """What is known about one list of a provider, as data, and the columns taken from its records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Literal
+from typing import Any, Literal
 
 from config.shapes import Column, ColumnKind, Shape
 
-Paging = Literal["whole", "changes", "seek", "numbered", "backward", "each"]
+Paging = Literal["whole", "changes", "seek", "numbered", "backward", "through", "each"]
 # These cannot be asked for what changed since a time: each read is a full one.
-WHOLE: frozenset[Paging] = frozenset({"whole", "backward", "each"})
+WHOLE: frozenset[Paging] = frozenset({"whole", "backward", "through", "each"})
 
 OUTER = "^"
 """In the path of a field: the record that this one lies in."""
@@ -71,6 +71,8 @@ class Endpoint:
     """One record can be asked for, by `path/id`."""
     off: bool = False
     """Its feeds are made switched off: premium, or of use to few."""
+    named: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda content: content
+    """A record by the names that this row uses, where the provider's own may change under our feet."""
 
     @property
     def shape(self) -> Shape:

@@ -47,6 +47,12 @@ def read_object(
     return _object(text, listed, _STRICT, one=one)
 
 
+def read_whole(text: str, wrapped: str) -> Element:
+    """The one object that `text` is, or that stands in it as `wrapped`. ValueError as above."""
+    members, found = read_object(text, wrapped, one=True)
+    return found[0] if found else Element(text.strip(), members)
+
+
 def read_inside(element: Element, listed: str) -> tuple[Element, ...]:
     """The elements of the list inside an element; none when it has no such list. ValueError as above."""
     members, found = _object(element.raw, listed, _LENIENT)

@@ -7,6 +7,7 @@ A cursor can be put away after any answer and taken up again after any pause.
     seek       pages, ordered by change; it can be asked for what changed since a time
     numbered   pages that follow a number which only grows
     backward   pages that cannot be asked for changes
+    through    the same, where the list is ordered by change and its pages may be opaque
     each       a list of which records there are, then each record alone
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from connectors import backward, changes, each, numbered, seek, whole
+from connectors import backward, changes, each, numbered, seek, through, whole
 from connectors.backward import Backward
 from connectors.changes import Changes
 from connectors.each import Each
@@ -24,6 +25,7 @@ from connectors.numbered import Numbered
 from connectors.pages import Cursor
 from connectors.seek import Seek
 from connectors.sheets import Ask, Sheet, State, Step
+from connectors.through import Through
 from connectors.whole import Whole
 
 S = TypeVar("S", bound=State)
@@ -50,6 +52,7 @@ HABITS: Mapping[Paging, Habit[Any]] = {
         Numbered, lambda _size, newest: numbered.begin(newest), numbered.ask, numbered.step, numbered.newest
     ),
     "backward": Habit(Backward, lambda size, _newest: backward.begin(size), backward.ask, backward.step),
+    "through": Habit(Through, lambda size, _newest: through.begin(size), through.ask, through.step),
     "each": Habit(Each, lambda _size, _newest: each.begin(), each.ask, each.step),
 }
 

@@ -18,7 +18,7 @@ def read_record(endpoint: Endpoint, element: Element) -> Record | Reject:
     It is tolerant: an odd value leaves its column empty, an unknown word is kept as it is. Only what has no
     place in a database, or no identity, or no readable version, is a Reject.
     """
-    content = element.value if isinstance(element.value, dict) else {}
+    content = endpoint.named(element.value) if isinstance(element.value, dict) else {}
     identity = content.get(endpoint.id)
     columns = {field.name: _column(element, content, field) for field in endpoint.fields}
     try:
@@ -68,7 +68,7 @@ def _check_identity(endpoint: Endpoint, identity: Any) -> str:
     return identity
 
 
-def _modified_at(endpoint: Endpoint, content: dict[str, Any]) -> datetime | None:
+def _modified_at(endpoint: Endpoint, content: Mapping[str, Any]) -> datetime | None:
     # At the record's top level only: in a nested object the same name may hold local time labelled UTC.
     if endpoint.modified is None:
         return None
@@ -79,12 +79,12 @@ def _modified_at(endpoint: Endpoint, content: dict[str, Any]) -> datetime | None
     return moment
 
 
-def _is_archived(endpoint: Endpoint, content: dict[str, Any]) -> bool:
+def _is_archived(endpoint: Endpoint, content: Mapping[str, Any]) -> bool:
     statuses = endpoint.statuses
     if statuses is None:
         return False
     word = content.get(statuses.field)
-    return isinstance(word, str) and word.upper() in statuses.archived
+    return isinstance(word, str) and word.upper() in {known.upper() for known in statuses.archived}
 
 
 def whole_number(content: Any) -> int | None:
@@ -95,7 +95,7 @@ def whole_number(content: Any) -> int | None:
     return whole if -(2**63) <= whole < 2**63 else None
 
 
-def _column(element: Element, content: dict[str, Any], field: Field) -> Any:
+def _column(element: Element, content: Mapping[str, Any], field: Field) -> Any:
     read = _READERS[field.kind]
     if field.path[0] != OUTER:
         return read(_inside(content, field.path))

@@ -36,6 +36,8 @@ class Sheet:
     """The provider's clock when it answered, in whole seconds."""
     numbers: tuple[int, ...] = ()
     """The rows' numbers, in their order, where the list is read by them; unreadable ones are left out."""
+    more: bool | None = None
+    """Whether the provider says that pages follow; None where it does not say."""
 
     def count(self) -> int:
         """How many records there are, each counted once."""
@@ -55,6 +57,8 @@ class Sheet:
 
     def is_end(self, page: int, asked_size: int) -> bool:
         """This was the list's last page. What is announced counts for more than what was asked for."""
+        if self.more is not None:
+            return not self.more
         if self.pagination:
             return page * self.pagination.page_size >= self.pagination.item_count
         return len(self.rows) < min(asked_size, SMALLEST_PAGE)

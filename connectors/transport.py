@@ -3,6 +3,7 @@
 No proxy and no password from the environment, no cookies, no redirects, no silent repeats.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +69,8 @@ class Transport:
     ) -> Answer:
         """One request, its answer read whole; TransientError when none came whole and in time.
 
-        `take` is given the body of a 200 piece by piece, and the answer then holds none of it.
+        `take` is given the body of a 200 piece by piece, and the answer then holds none of it. But JSON or a
+        web page in place of a file stays in the answer, for whoever judges it.
         """
         with self.in_time(deadline):
             response = self._session.request(
@@ -82,7 +84,7 @@ class Transport:
                 stream=True,
             )
             with response:
-                if take is None or response.status_code != 200:
+                if take is None or response.status_code != 200 or _TALK.match(_type_of(response)):
                     return Answer(response.status_code, response.headers, self._read(response))
                 for piece in response.iter_content(PIECE):
                     take(piece)
@@ -134,6 +136,13 @@ class Transport:
                     code="answer_too_large",
                 )
         return bytes(body)
+
+
+def _type_of(response: requests.Response) -> str:
+    return response.headers.get("Content-Type", "")
+
+
+_TALK = re.compile(r"\s*(?:application/(?:\S+\+)?json|text/html)\b", re.IGNORECASE)
 
 
 class _Session(requests.Session):

@@ -15,6 +15,7 @@ HABITS: dict[Paging, str] = {
     "seek": "changes, by pages",
     "numbered": "what is new, by number",
     "backward": "whole, by pages",
+    "through": "whole, by pages",
     "each": "whole, one by one",
 }
 
