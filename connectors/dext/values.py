@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Literal
 
 KEY_LIMIT = 128
@@ -77,7 +76,7 @@ class Outcome:
     at: datetime
     code: str | None = None
     message: str | None = None
-    xero: Mapping[str, str] = MappingProxyType({})
+    xero: Mapping[str, str] = field(default_factory=dict)
     """`type`, `id`, `number`, `status`, `url` of the document at Xero, once there is one."""
 
     def key(self, item_id: str) -> str:
