@@ -20,8 +20,8 @@ from connectors.sheets import Ask, Step
 KEYS = "keys"
 """In a cursor, beside what the habit keeps there: the keys that Dext gave for the pages after the first."""
 LOST = "lost"
-"""How often Dext did not know a key of this window any more."""
-MOST_LOST = 3
+"""How often Dext did not know one of its keys any more, in this run."""
+MOST_LOST = 5
 
 
 class DextConnector:
@@ -131,16 +131,14 @@ def _used(asked: Ask, keys: list[str]) -> str | None:
 
 def _with_keys(step: Cursor, cursor: Cursor, asked: Ask, key: str | None) -> Cursor:
     """The cursor that follows, with the keys of its window's pages: reading also goes back."""
-    if asked.page is None or paging.ask(step).since != asked.since:
-        return step
-    keys, place = _keys(cursor), asked.page - 1
+    keys, place = _keys(cursor), (asked.page or 1) - 1
     if key is not None and key in keys[:place]:
         raise BrokenAnswerError(
             "The provider's list leads back to a page before. It is asked again by itself."
         )
     if key is not None:
         keys[place : place + 1] = [key]
-    kept = {KEYS: keys, LOST: cursor.get(LOST)}
+    kept = {KEYS: keys if paging.ask(step).since == asked.since else [], LOST: cursor.get(LOST)}
     return {**step, **{name: value for name, value in kept.items() if value}}
 
 
