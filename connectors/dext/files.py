@@ -55,11 +55,11 @@ class Intake:
 
 def pointed_to(base_url: str, path: str, answer: Answer) -> str:
     """Where an answer says that the file is: by https, or on this machine if Dext is there, too."""
-    asked = urlsplit(base_url)
-    url = urljoin(f"{base_url}{path}", answer.headers.get("Location", ""))
+    asked, location = urlsplit(base_url), answer.headers.get("Location", "").strip()
+    url = urljoin(f"{base_url}{path}", location)
     place = urlsplit(url)
     near = {place.hostname, asked.hostname} <= LOOPBACK
-    if not place.hostname or not (place.scheme == "https" or (place.scheme == "http" and near)):
+    if not location or not (place.scheme == "https" or (place.scheme == "http" and near)):
         raise TransientError(
             "Dext says that the file is at an address that is not fetched from. It is tried again later.",
             code="file_unavailable",
