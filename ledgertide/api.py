@@ -77,14 +77,33 @@ class Door:
         press = enqueue.press(self._app, organisation, resource, by=by, idempotency_key=idempotency_key)
         return self._handle(organisation, press)
 
-    def sync_full(self, organisation: str, resource: str, *, by: str) -> PressHandle:
+    def sync_full(
+        self, organisation: str, resource: str, *, by: str, idempotency_key: str | None = None
+    ) -> PressHandle:
         """As the function `sync_full`."""
-        press = enqueue.press(self._app, organisation, resource, by=by, full=True)
+        press = enqueue.press(
+            self._app, organisation, resource, by=by, full=True, idempotency_key=idempotency_key
+        )
         return self._handle(organisation, press)
 
-    def refresh(self, organisation: str, resource: str, record_id: str, *, by: str) -> PressHandle:
+    def refresh(
+        self,
+        organisation: str,
+        resource: str,
+        record_id: str,
+        *,
+        by: str,
+        idempotency_key: str | None = None,
+    ) -> PressHandle:
         """As the function `refresh`."""
-        press = enqueue.press(self._app, organisation, resource, by=by, record_id=record_id)
+        press = enqueue.press(
+            self._app,
+            organisation,
+            resource,
+            by=by,
+            record_id=record_id,
+            idempotency_key=idempotency_key,
+        )
         return self._handle(organisation, press)
 
     def sync_all(self, organisation: str, *, by: str) -> list[PressHandle]:
@@ -120,18 +139,29 @@ def sync_now(
     return Door(process_app()).sync_now(organisation, resource, by=by, idempotency_key=idempotency_key)
 
 
-def sync_full(organisation: str, resource: str, *, by: str = "python") -> PressHandle:
+def sync_full(
+    organisation: str, resource: str, *, by: str = "python", idempotency_key: str | None = None
+) -> PressHandle:
     """Read the feed's whole list and compare it with the store; done when that read is complete."""
-    return Door(process_app()).sync_full(organisation, resource, by=by)
+    return Door(process_app()).sync_full(organisation, resource, by=by, idempotency_key=idempotency_key)
 
 
-def refresh(organisation: str, resource: str, record_id: str, *, by: str = "python") -> PressHandle:
+def refresh(
+    organisation: str,
+    resource: str,
+    record_id: str,
+    *,
+    by: str = "python",
+    idempotency_key: str | None = None,
+) -> PressHandle:
     """Read one record again, alone, ahead of all scheduled work: by one call, whatever else is due.
 
     `record_id` is the provider's, such as an InvoiceID. Raises SyncRefusedError as `sync_now` does, and for a
     resource whose records the provider does not give one by one.
     """
-    return Door(process_app()).refresh(organisation, resource, record_id, by=by)
+    return Door(process_app()).refresh(
+        organisation, resource, record_id, by=by, idempotency_key=idempotency_key
+    )
 
 
 def sync_all(organisation: str, *, by: str = "python") -> list[PressHandle]:

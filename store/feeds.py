@@ -176,14 +176,30 @@ def switch_off(tx: Transaction, feed_id: str, because: str) -> None:
     """No more reads of this feed.
 
     `because`: "not offered" (by the provider, under the present agreement: until reconnected) or "by hand".
+    What is off already keeps its reason.
     """
-    tx.execute(update(feeds).where(feeds.c.id == feed_id).values(enabled=False, off_because=because))
+    on = and_(feeds.c.id == feed_id, feeds.c.enabled)
+    tx.execute(update(feeds).where(on).values(enabled=False, off_because=because))
 
 
 def switch_on(tx: Transaction, feed_id: str) -> None:
     """The feed is read again, and is due at once; it goes on from its cursor."""
     off = and_(feeds.c.id == feed_id, ~feeds.c.enabled)
-    tx.execute(update(feeds).where(off).values(enabled=True, off_because=None, due_at=tx.now))
+    tx.execute(update(feeds).where(off).values(enabled=True, off_because=None, due_at=tx.now, stretch=1))
+
+
+def put_off(tx: Transaction, feed_id: str) -> bool:
+    """Where a full read is due, let it go first: changes are asked for again at the next slot.
+
+    False when none is due.
+    """
+    feed = tx.execute(select(feeds).where(feeds.c.id == feed_id)).one()
+    if feed.full_due_at is None or feed.full_due_at > tx.now:
+        return False
+    phase, cadence = timedelta(seconds=feed.phase_seconds), timedelta(seconds=feed.cadence_seconds)
+    slot = next_due(tx.now, phase=phase, cadence=cadence)
+    tx.execute(update(feeds).where(feeds.c.id == feed_id).values(due_at=slot))
+    return True
 
 
 def warn(tx: Transaction, feed_id: str, *, code: str, sentence: str) -> None:

@@ -20,6 +20,10 @@ from store.models import runs as run_rows
 from store.runs import Message
 
 
+class KeyUsedError(Exception):
+    """The idempotency key belongs to a press that asked for something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Press:
     """The receipt of a *Sync now*: done when the feed has served its generation, or the record was read."""
@@ -44,11 +48,12 @@ def press(
 ) -> Press:
     """Ask for a run whose first read comes after now; joins the run that waits, or opens one.
 
-    Idempotent by `idempotency_key`. With `full` the whole list is read and compared as well, as soon as what
-    changed has been read. With `record_id` only that record is asked for.
+    Idempotent by `idempotency_key`; KeyUsedError when that was used for something else. With `full` the whole
+    list is read and compared as well, as soon as what changed has been read. With `record_id` only that one
+    is asked for.
     """
     cause = "press" if record_id is None else "record"
-    if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key)):
+    if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key, record_id, full=full)):
         return known
     waiting = None
     while waiting is None:
@@ -57,7 +62,7 @@ def press(
             tx, feed_id, cause=cause, lane="now", full=False, by=by
         )
     # Only one gets past the open run's row at a time: the same press may have come through before us.
-    if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key)):
+    if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key, record_id, full=full)):
         return known
     values: dict[str, Any] = {"asked": feeds.c.asked + (0 if record_id else 1)}
     if full:
@@ -98,12 +103,16 @@ def answer(tx: Transaction, press_ids: Sequence[str], why_not: str | None = None
     )
 
 
-def _press_by_key(tx: Transaction, feed_id: str, key: str) -> Press | None:
+def _press_by_key(
+    tx: Transaction, feed_id: str, key: str, record_id: str | None, *, full: bool
+) -> Press | None:
     open_run = and_(run_rows.c.feed_id == press_rows.c.feed_id, run_rows.c.ended_at.is_(None))
     row = tx.execute(
         select(
             press_rows.c.id,
             press_rows.c.generation,
+            press_rows.c.record_id,
+            press_rows.c.full,
             feeds.c.resource,
             run_rows.c.not_before,
             run_rows.c.reason,
@@ -112,7 +121,13 @@ def _press_by_key(tx: Transaction, feed_id: str, key: str) -> Press | None:
         .outerjoin(run_rows, open_run)
         .where(press_rows.c.feed_id == feed_id, press_rows.c.idempotency_key == key)
     ).first()
-    return Press(row.id, feed_id, row.resource, row.generation, row.not_before, row.reason) if row else None
+    if row is None:
+        return None
+    if (row.record_id, row.full) != (record_id, full):
+        raise KeyUsedError(
+            f"The idempotency key {key!r} was used for another press of this feed. Give a new one."
+        )
+    return Press(row.id, feed_id, row.resource, row.generation, row.not_before, row.reason)
 
 
 def _join_open_run(tx: Transaction, feed_id: str, by: str, cause: str) -> Any:

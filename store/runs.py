@@ -32,6 +32,10 @@ LEASE = timedelta(seconds=45)
 # Waits of our own making, which a press may cut short; the provider's stay.
 OUR_REASONS = frozenset({"day reserve", "back-off", "backlog", "filter ignored", "permission missing"})
 # Waits that only a person ends, by reconnecting.
+# Somebody waits for what these runs read.
+PRESSED = ("press", "follow-up")
+# So many single records are read before the list has its turn.
+HANDFUL = 10
 UNTIL_RECONNECTED = frozenset({"grant expired", "access removed", "off"})
 
 
@@ -83,18 +87,15 @@ class Claim:
     last_full_read_at: datetime | None
     failures: int
     cadence: timedelta
+    is_press: bool
+    """Whether a person or program waits for the list, not only for a record of it."""
     records: tuple[RecordPress, ...] = ()
-    """Single records that were asked for before this slice was claimed."""
+    """Single records that were asked for before this slice was claimed, a handful at most."""
 
     @property
     def is_for_records_alone(self) -> bool:
         """Whether only single records were asked for, not the list."""
         return self.cause == "record"
-
-    @property
-    def is_press(self) -> bool:
-        """Whether a person or program waits for this run."""
-        return self.lane == "now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +191,18 @@ def claim(tx: Transaction, run_id: str, slice_number: int, *, lease: timedelta =
     return _claim_feed(tx, taken, lease)
 
 
-def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim:
+def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim | None:
     feed = tx.execute(
         update(feeds)
         .where(feeds.c.id == run.feed_id)
         .values(fence=feeds.c.fence + 1, last_attempt_at=tx.now)
         .returning(feeds)
     ).one()
+    if not feed.enabled:
+        # Switched off while this was on its way: it waits until somebody switches it on again.
+        asleep = {"state": "snoozed", "reason": "off", "lease_until": None, "published_at": None}
+        tx.execute(update(runs).where(runs.c.id == run.id).values(slice=runs.c.slice + 1, **asleep))
+        return None
     # Copied while nothing has been read: a press that comes later asks for more than this run can give.
     generation = feed.asked if run.pages == 0 else run.generation
     tx.execute(update(runs).where(runs.c.id == run.id).values(fence=feed.fence, generation=generation))
@@ -223,7 +229,8 @@ def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim:
         last_full_read_at=feed.last_full_read_at,
         failures=feed.failures,
         cadence=timedelta(seconds=feed.cadence_seconds),
-        records=tuple(RecordPress(*row) for row in tx.execute(_waiting_records(feed.id))),
+        is_press=run.cause in PRESSED or run.asked_by is not None or feed.asked > feed.served,
+        records=tuple(RecordPress(*row) for row in tx.execute(_waiting_records(feed.id).limit(HANDFUL))),
     )
 
 
@@ -259,13 +266,14 @@ def release(tx: Transaction, claim: Claim) -> Message | None:
 
     None when others of the connection's feeds are due: they go first, and beat sends this one again.
     """
-    gives_way = and_(runs.c.lane == "sync", due_beside(tx, runs.c.connection_id))
+    gives_way = and_(_lane() == "sync", due_beside(tx, runs.c.connection_id))
     row = tx.execute(
         update(runs)
         .where(_still_ours(claim))
         .values(
             state="queued",
             slice=runs.c.slice + 1,
+            lane=_lane(),
             lease_until=None,
             published_at=case((gives_way, None), else_=tx.now),
         )
@@ -293,6 +301,7 @@ def snooze(
     values: dict[str, Any] = {
         "state": "snoozed",
         "slice": runs.c.slice + 1,
+        "lane": _lane(),
         "lease_until": None,
         "published_at": None,
         "not_before": None if wait is None else tx.now + wait,
@@ -374,8 +383,29 @@ def _what_follows(tx: Transaction, claim: Claim, *, pressed: bool) -> Ending:
     if not pressed and tx.execute(_waiting_records(claim.feed_id).limit(1)).first() is None:
         return Ending()
     cause = "follow-up" if pressed else "record"
+    if not pressed and tx.execute(select(feeds.c.due_at <= tx.now).where(_of(claim))).scalar_one():
+        cause = "schedule"  # the list's turn has come: however many records wait, it is read as well
     row = open_run(tx, claim.feed_id, cause=cause, lane="now", full=False, by=None)
     return Ending(message_of(row) if row else None)
+
+
+def _of(claim: Claim) -> Any:
+    return feeds.c.id == claim.feed_id
+
+
+def _lane() -> Any:
+    """The lane of a run's next slice: a run that went ahead for a single record goes back to where it was."""
+    waiting_press = select(feeds.c.id).where(feeds.c.id == runs.c.feed_id, feeds.c.asked > feeds.c.served)
+    waiting_record = select(presses.c.id).where(
+        presses.c.feed_id == runs.c.feed_id, presses.c.record_id.is_not(None), presses.c.answered_at.is_(None)
+    )
+    goes_ahead = or_(
+        runs.c.cause.in_([*PRESSED, "record"]),
+        runs.c.asked_by.is_not(None),
+        waiting_press.exists(),
+        waiting_record.exists(),
+    )
+    return case((goes_ahead, runs.c.lane), else_="sync")
 
 
 def _waiting_records(feed_id: str) -> Select[Any]:

@@ -164,14 +164,17 @@ def _line(row: Any, now: datetime) -> FeedLine:
 
 
 def _state(row: Any, now: datetime) -> tuple[str, str | None]:
-    backlog = "backlog" if row.due_at + BACKLOG_AFTER < now else None
-    is_stretched = row.stretch > 1 and _wanted_at(row) + BACKLOG_AFTER < now < row.due_at
+    late = None
+    if row.due_at + BACKLOG_AFTER < now:
+        late = "backlog"
+    elif _wanted_at(row) + BACKLOG_AFTER < now:
+        late = "day reserve"  # its cadence is stretched
     has_warnings = row.set_aside or row.error_code
     settled = "up to date with warnings" if has_warnings else "up to date"
     if row.last_success_at is None:
         settled = "never synced"
-    elif backlog:
-        settled = "queued"
+    elif late:
+        settled = "queued" if late == "backlog" else "waiting for rate limit"
     # The first that holds.
     cases = (
         (not row.enabled, ("off", "off")),
@@ -179,12 +182,11 @@ def _state(row: Any, now: datetime) -> tuple[str, str | None]:
             row.connection_state != "connected",
             ("disconnected", CONNECTION_REASONS.get(row.connection_state, row.connection_state)),
         ),
-        (row.run_state == "running", ("syncing", backlog)),
+        (row.run_state == "running", ("syncing", late)),
         (row.run_state == "snoozed", (_waiting_state(row.run_reason), row.run_reason)),
-        (row.run_state == "queued", ("queued", backlog)),
+        (row.run_state == "queued", ("queued", late)),
         (row.held, ("action needed", "vanish held")),
-        (is_stretched, ("waiting for rate limit", "day reserve")),
-        (True, (settled, backlog)),
+        (True, (settled, late)),
     )
     return next(said for holds, said in cases if holds)
 

@@ -1,9 +1,9 @@
 """Cadences that a day's calls do not carry are stretched, so that what matters most stays fresh.
 
 What a feed costs is measured: the calls of its last reads. When a connection's feeds cost more in a day than
-its scheduled work may spend, whole cadences are left out, of reference data before documents, of the
-costliest list before the cheap ones, and of none more than down to once a day. Each feed takes up its own
-share when its run ends: nobody else's row is touched.
+its scheduled work may spend, whole cadences are left out, of reference data before documents and of the
+costliest list before the cheap ones, down to once a week for reference data and once a day for documents.
+Each feed takes up its own share when its run ends: nobody else's row is touched.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,6 +18,7 @@ from store.models import feeds, runs
 from store.runs import Claim
 
 DAY = timedelta(days=1)
+RAREST = {True: timedelta(days=7), False: DAY}  # reference data, documents
 # Of what scheduled work may spend, this much is planned for; the rest is for retries and long weeks.
 PLANNED = 0.9
 # How much the newest read counts in what a feed is taken to cost.
@@ -43,16 +44,16 @@ class Cost:
 def plan(costs: Sequence[Cost], day_limit: int) -> dict[str, int]:
     """By how much each feed's cadence is stretched (1: not at all), so that all fit a day of this many calls.
 
-    When even once a day is too much for all, the day's reserve makes them wait.
+    When even the rarest is too much, the day's reserve makes them wait.
     """
     spare = budget(day_limit) - sum(cost.a_day for cost in costs)
     stretches = {}
     for cost in sorted(costs, key=lambda cost: (not cost.reference, -cost.calls, cost.feed_id)):
         stretch = 1
         if spare < 0:
-            once_a_day = max(1, int(DAY / cost.cadence))
+            rarest = max(1, int(RAREST[cost.reference] / cost.cadence))
             left = cost.a_day + spare  # what this feed may still spend
-            stretch = min(once_a_day, _rounded_up(cost.a_day / left)) if left > 0 else once_a_day
+            stretch = min(rarest, _rounded_up(cost.a_day / left)) if left > 0 else rarest
             spare += cost.a_day - cost.a_day / stretch
         stretches[cost.feed_id] = stretch
     return stretches
@@ -68,32 +69,34 @@ def learn(tx: Transaction, claim: Claim, *, day_limit: int, reference: Collectio
 
     `reference`: the resources that are reference data.
     """
-    calls = select(runs.c.calls).where(runs.c.id == claim.run_id).scalar_subquery()
-    smoothed = feeds.c.calls_per_read * (1 - NEWEST) + calls * NEWEST
-    known = case((feeds.c.calls_per_read.is_(None), calls), else_=smoothed)
+    # A page is a call; what was asked for alone, or in vain, is not what the list costs.
+    pages = select(runs.c.pages).where(runs.c.id == claim.run_id).scalar_subquery()
+    smoothed = feeds.c.calls_per_read * (1 - NEWEST) + pages * NEWEST
+    known = case((feeds.c.calls_per_read.is_(None), pages), else_=smoothed)
     stretch = tx.execute(
         update(feeds)
         .where(feeds.c.id == claim.feed_id)
         .values(calls_per_read=known)
         .returning(feeds.c.stretch)
     ).scalar_one()
+    share = _share(tx, claim, day_limit, reference)
+    if share != stretch:
+        tx.execute(update(feeds).where(feeds.c.id == claim.feed_id).values(stretch=share))
+
+
+def _share(tx: Transaction, claim: Claim, day_limit: int, reference: Collection[str]) -> int:
+    """How much this feed leaves out of what its connection's feeds, as they are now, ask for together."""
     per_read = func.coalesce(feeds.c.calls_per_read, 1.0)
     ours = (feeds.c.connection_id == claim.connection_id, feeds.c.enabled)
     a_day = func.sum(per_read * DAY.total_seconds() / feeds.c.cadence_seconds)
-    share = 1
-    if float(tx.execute(select(a_day).where(*ours)).scalar_one() or 0) > budget(day_limit):
-        rows = tx.execute(
-            select(feeds.c.id, feeds.c.resource, per_read.label("calls"), feeds.c.cadence_seconds).where(
-                *ours
-            )
-        )
-        costs = [
-            Cost(row.id, row.resource in reference, row.calls, timedelta(seconds=row.cadence_seconds))
-            for row in rows
-        ]
-        share = plan(costs, day_limit).get(claim.feed_id, 1)
-    if share != stretch:
-        tx.execute(update(feeds).where(feeds.c.id == claim.feed_id).values(stretch=share))
+    if float(tx.execute(select(a_day).where(*ours)).scalar_one() or 0) <= budget(day_limit):
+        return 1
+    asked = select(feeds.c.id, feeds.c.resource, per_read.label("calls"), feeds.c.cadence_seconds)
+    costs = [
+        Cost(row.id, row.resource in reference, row.calls, timedelta(seconds=row.cadence_seconds))
+        for row in tx.execute(asked.where(*ours))
+    ]
+    return plan(costs, day_limit).get(claim.feed_id, 1)
 
 
 def _rounded_up(ratio: float) -> int:

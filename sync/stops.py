@@ -7,7 +7,7 @@ from datetime import timedelta
 from connectors import errors
 from connectors.oauth import Tenant
 from connectors.pages import FILTER_IGNORED, UNPROVEN
-from store import feeds, organisations, runs
+from store import feeds, organisations, presses, runs
 from store.database import Transaction
 from store.organisations import Link
 from store.runs import Claim, Message
@@ -67,6 +67,7 @@ def wait(
     with services.database.transaction() as tx:
         if spare and error.reason == "day reserve":
             ending = runs.yield_(tx, claim, again_in=COMPARISON_AGAIN)
+            used(tx, claim, calls)
             return Outcome("yielded", error.reason, (ending.follow_up,) if ending.follow_up else ())
         length = _while_away() if error.reason == "provider unavailable" else error.wait
         runs.snooze(tx, claim, wait=length, reason=error.reason, calls=calls)
@@ -96,6 +97,10 @@ def flawed(tx: Transaction, claim: Claim, flaw: str) -> Outcome:
     reason, error = FLAWS[flaw]
     if flaw == UNPROVEN:
         feeds.advance(tx, claim.feed_id, full=claim.full, cursor=None, newest_at=None)
+    elif not claim.full and feeds.put_off(tx, claim.feed_id):
+        # A full read asks for no filter: where one is due or asked for, it is not kept waiting by this.
+        ending = runs.yield_(tx, claim)
+        return Outcome("yielded", reason, (ending.follow_up,) if ending.follow_up else ())
     runs.snooze(tx, claim, wait=_back_off(claim), reason=reason, error=_fields(error))
     return Outcome("snoozed", reason)
 
@@ -107,7 +112,17 @@ def break_off(services: Services, claim: Claim, error: Exception) -> Outcome:
         "The log has the details.",
         code="unforeseen",
     )
+    with services.database.transaction() as tx:
+        # Whatever it was, it must not come back with each look at the same record.
+        presses.answer(tx, [press.id for press in claim.records], unforeseen.sentence)
     return stop(services, claim, unforeseen)
+
+
+def confirmed(services: Services, claim: Claim, error: errors.ConnectorError) -> errors.ConnectorError:
+    """What a refusal comes to once the provider's own list of organisations was asked."""
+    with services.database.reading() as tx:
+        link = organisations.link(tx, claim.connection_id)
+    return _confirmed(services, link, error)
 
 
 def _confirmed(services: Services, link: Link, error: errors.ConnectorError) -> errors.ConnectorError:

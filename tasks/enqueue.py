@@ -102,6 +102,8 @@ def _check(*, record_id: str | None = None, idempotency_key: str | None = None, 
             )
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise SyncRefusedError(f"The {what} has a character in it that no text may have: {value!r}.")
+    if record_id is not None and not record_id.strip("."):
+        raise SyncRefusedError(f"No record has the id {record_id!r}.")
 
 
 def _record(
@@ -124,7 +126,11 @@ def _record(
             return presses.press(
                 tx, feed_id, by=by, full=full, record_id=record_id, idempotency_key=idempotency_key
             )
-    except (organisations.UnknownOrganisationError, organisations.UnknownResourceError) as error:
+    except (
+        organisations.UnknownOrganisationError,
+        organisations.UnknownResourceError,
+        presses.KeyUsedError,
+    ) as error:
         raise SyncRefusedError(str(error)) from error
 
 

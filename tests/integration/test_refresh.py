@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from store import presses, status
+from store import presses, runs, status
 from store.models import presses as press_rows
 from store.switches import switch
 from sync.run import run_slice
@@ -119,7 +119,7 @@ def test_what_the_provider_does_not_know_is_refused_and_nothing_is_gone(whole_en
     of_another = next(iter(whole_engine.stored(other, INVOICES)))
     stored = whole_engine.stored(one, INVOICES)
 
-    for record_id in (removed, of_another, NOBODY, "../Contacts", "a b?c#d%2f"):
+    for record_id in (removed, of_another, NOBODY, "../Contacts", "a b?c#d%2f", ".x"):
         press = refresh(whole_engine, one, INVOICES, record_id)
         assert [outcome.state for outcome in whole_engine.work(list(press.messages))] == ["done"]
         state = state_of(whole_engine, one, press)
@@ -132,22 +132,82 @@ def test_what_the_provider_does_not_know_is_refused_and_nothing_is_gone(whole_en
     assert (line.state, line.reason, line.error) == ("up to date", None, None)
 
 
-def test_it_waits_for_the_provider_like_any_read_and_is_answered_then(whole_engine: Engine) -> None:
+@pytest.mark.parametrize("status", [500, 403, 404, 400])
+def test_a_record_that_the_provider_fails_at_is_no_trouble_of_its_list(
+    whole_engine: Engine, status: int
+) -> None:
     (slug,) = whole_engine.connect(resources=[INVOICES], organisations_wanted=1)
     whole_engine.settle()
     (edited,) = whole_engine.sandbox.edit(whole_engine.tenants[slug], INVOICES, "silent")
-    whole_engine.sandbox.faults("status", status=500, count=3)
+    whole_engine.sandbox.faults("status", status=status, count=3 if status == 500 else 1)
+    whole_engine.pass_time(timedelta(hours=1))
+    press = refresh(whole_engine, slug, INVOICES, edited)
+
+    whole_engine.work(list(press.messages))
+    whole_engine.settle()
+
+    state = state_of(whole_engine, slug, press)
+    assert (state.done, state.state) == (True, "refused")
+    assert state.error
+    line = whole_engine.line(slug, INVOICES)
+    assert (line.state, line.reason, line.error, line.is_late) == ("up to date", None, None, False)
+    assert whole_engine.feed(slug, INVOICES).failures == 0
+
+
+def test_it_waits_for_what_stops_every_call_and_is_answered_then(whole_engine: Engine) -> None:
+    (slug,) = whole_engine.connect(resources=[INVOICES], organisations_wanted=1)
+    whole_engine.settle()
+    (edited,) = whole_engine.sandbox.edit(whole_engine.tenants[slug], INVOICES, "silent")
+    whole_engine.sandbox.faults("status", status=429, count=1, headers={"Retry-After": "30"})
     press = refresh(whole_engine, slug, INVOICES, edited)
 
     whole_engine.work(list(press.messages))
     state = state_of(whole_engine, slug, press)
-    assert (state.done, state.state, state.reason) == (False, "snoozed", "back-off")
-    assert whole_engine.runs(slug, INVOICES)[-1].calls == 3
+    assert (state.done, state.state, state.reason) == (False, "snoozed", "minute limit")
 
-    whole_engine.pass_time(timedelta(minutes=2))
+
+def test_an_import_that_waits_for_the_reserve_stays_behind_it(whole_engine: Engine) -> None:
+    (slug,) = whole_engine.connect(resources=[CONTACTS, INVOICES], organisations_wanted=1)
+    whole_engine.work(whole_engine.tick())
+    contact = next(iter(whole_engine.stored(slug, CONTACTS)))
+    feed = whole_engine.feed(slug, CONTACTS)
+    with whole_engine.services.database.transaction() as tx:
+        message = runs.open_due(tx, feed.id, full=True)
+    assert message
+    claim = whole_engine.claim(message)
+    assert claim
+    assert not claim.is_press
+    with whole_engine.services.database.transaction() as tx:
+        runs.snooze(tx, claim, wait=timedelta(hours=5), reason="day reserve")
+
+    press = refresh(whole_engine, slug, CONTACTS, contact)
+    (again,) = press.messages
+    then = whole_engine.claim(again)
+
+    assert again.lane == "now"
+    assert then
+    assert (then.is_press, [each.record_id for each in then.records]) == (False, [contact])
+    with whole_engine.services.database.transaction() as tx:
+        presses.answer(tx, [press.id])
+        rest = runs.release(tx, then)
+    assert rest
+    assert rest.lane == "sync"
+
+
+def test_many_records_do_not_keep_their_list_waiting(whole_engine: Engine) -> None:
+    (slug,) = whole_engine.connect(resources=[CONTACTS], organisations_wanted=1)
     whole_engine.settle()
-    assert state_of(whole_engine, slug, press).done
-    assert whole_engine.parsed(slug, INVOICES) == whole_engine.at_provider(slug, INVOICES)
+    wanted = list(whole_engine.stored(slug, CONTACTS))[:25]
+    asked = [refresh(whole_engine, slug, CONTACTS, each) for each in wanted]
+    whole_engine.pass_time(timedelta(hours=2))
+
+    (first, *_) = asked[0].messages
+    outcomes = whole_engine.work([first])
+
+    assert {outcome.state for outcome in outcomes} == {"done"}
+    assert all(state_of(whole_engine, slug, press).done for press in asked)
+    causes = [(run.cause, run.pages) for run in whole_engine.runs(slug, CONTACTS)[1:]]
+    assert causes == [("record", 0), ("schedule", 1), ("record", 0)]
 
 
 def test_a_worker_killed_in_the_middle_leaves_it_to_the_next(whole_engine: Engine) -> None:
@@ -172,6 +232,11 @@ def test_the_same_key_asks_once_and_what_cannot_be_asked_alone_is_refused(whole_
     asked = [refresh(whole_engine, slug, CONTACTS, contact, idempotency_key="k") for _ in range(3)]
 
     assert len({press.id for press in asked}) == 1
+    with pytest.raises(SyncRefusedError, match="was used for another press"):
+        refresh(whole_engine, slug, CONTACTS, NOBODY, idempotency_key="k")
+    for dots in (".", ".."):
+        with pytest.raises(SyncRefusedError, match="No record has the id"):
+            refresh(whole_engine, slug, CONTACTS, dots)
     with pytest.raises(SyncRefusedError, match="use sync-now"):
         refresh(whole_engine, slug, "xero.organisations", "x")
     with pytest.raises(SyncRefusedError, match="1 to 255"):

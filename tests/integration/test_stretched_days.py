@@ -40,7 +40,7 @@ def test_reference_data_is_left_out_before_documents_and_its_line_says_why(whole
     due_at = whole_engine.feed(short, left_out).due_at
     assert timedelta(hours=16) < due_at - first_read_at <= timedelta(hours=18)
 
-    # Past the slot that it leaves out it is late, and there is one reason.
+    # Past the slot that it leaves out it is late, and there is one reason, whatever state it is in.
     whole_engine.pass_time(timedelta(hours=2) + 2 * MINUTE)
     whole_engine.settle()
     line = whole_engine.line(short, left_out)
@@ -49,6 +49,15 @@ def test_reference_data_is_left_out_before_documents_and_its_line_says_why(whole
     assert [each.reason for slug in (short, roomy) for each in whole_engine.lines(slug) if each != line] == [
         None
     ] * 5
+
+    with whole_engine.services.database.transaction() as tx:
+        mine = feeds.feeds.c.id == whole_engine.feed_id(short, left_out, tx=tx)
+        tx.execute(update(feeds.feeds).where(mine).values(due_at=tx.now))
+    assert whole_engine.line(short, left_out).reason == "day reserve"
+    press = whole_engine.press(short, left_out)
+    queued = whole_engine.line(short, left_out)
+    assert (queued.state, queued.reason) == ("queued", "day reserve")
+    whole_engine.work(list(press.messages))
 
     # A press does not wait for it.
     assert [outcome.state for outcome in whole_engine.sync(short, left_out)] == ["done"]
@@ -61,7 +70,7 @@ def test_a_day_that_has_room_again_ends_the_stretch(whole_engine: Engine) -> Non
     whole_engine.settle()
     for resource in LISTS:
         whole_engine.sync(slug, resource)
-    assert sorted(line.stretch for line in whole_engine.lines(slug)) == [1, 4, 12]
+    assert sorted(line.stretch for line in whole_engine.lines(slug)) == [1, 3, 84]
 
     allow(whole_engine, slug, 5000)
     for resource in LISTS:

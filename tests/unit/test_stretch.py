@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as some
 
-from store.stretch import DAY, Cost, budget, plan
+from store.stretch import RAREST, Cost, budget, plan
 
 HOURS = timedelta(hours=1)
 costs = some.lists(
@@ -41,17 +41,17 @@ def test_reference_data_gives_way_before_documents_and_the_costliest_list_before
     assert budget(1000) == 720
     # 180 too many: 360 for contacts becomes 180, and nobody else notices.
     assert plan(lists, 1000) == {"contacts": 2, "groups": 1, "invoices": 1}
-    # Once a day for contacts (30) and groups (5) is not enough: only then documents wait as well.
-    assert plan(lists, 400) == {"contacts": 12, "groups": 12, "invoices": 2}
+    # Once a week for contacts (4) and groups (1) is not enough: only then documents wait as well.
+    assert plan(lists, 400) == {"contacts": 84, "groups": 84, "invoices": 2}
 
 
 @given(costs, some.integers(1, 10_000))
-def test_the_plan_fits_the_day_unless_once_a_day_is_too_much_for_all(
+def test_the_plan_fits_the_day_unless_the_rarest_is_too_much_for_all(
     wanted: list[Cost], day_limit: int
 ) -> None:
     stretches = plan(wanted, day_limit)
 
-    longest = {cost.feed_id: DAY // cost.cadence for cost in wanted}
+    longest = {cost.feed_id: RAREST[cost.reference] // cost.cadence for cost in wanted}
     fits = a_day(wanted, stretches) <= budget(day_limit) + 1e-6
     assert fits or stretches == longest
     assert all(1 <= stretches[feed_id] <= longest[feed_id] for feed_id in stretches)
