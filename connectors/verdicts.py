@@ -133,6 +133,7 @@ DEXT = Dialect(
     table=(
         Rule(_one(401), "", TokenExpiredError, "token_expired", _EXPIRED),
         Rule(_one(403), "<html", TransientError, "blocked", _BLOCKED),
+        Rule(_one(403), "feature_unavailable", UnsupportedError, "unsupported", _NOT_OFFERED),
         Rule(_one(403), "", PermissionMissingError, "right_missing", _NO_SCOPE),
         *_GONE,
         Rule(_one(405), "", UnsupportedError, "unsupported", _NOT_OFFERED),

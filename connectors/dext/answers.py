@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from config.dext import DextSettings
 from connectors.answers import Reading, open_list, read_elements
-from connectors.dext.wire import ROOT, next_cursor
+from connectors.dext.wire import ROOT, next_cursor, page_limit
 from connectors.endpoints import Endpoint
-from connectors.errors import BrokenAnswerError, TransientError
+from connectors.errors import BrokenAnswerError, ConfigurationError, TransientError
 from connectors.exact import Element, read_whole
 from connectors.hints import answered_at
 from connectors.transport import Answer
@@ -19,15 +19,33 @@ def read_page(settings: DextSettings, endpoint: Endpoint, answer: Answer) -> tup
     """The records of a page, and the key of the page that follows, if it has one."""
     _refuse_page_of_web(answer)
     members, elements = open_list(endpoint.root, answer.body)
-    by_key = settings.dext_paging == "cursor"
+    key = _following(members, needed=settings.dext_paging == "cursor")
+    limit = page_limit(members)
+    match settings.dext_paging:
+        case "cursor":
+            more: bool | None = key is not None
+        case "page":
+            more = None if limit is None else len(elements) >= max(limit, 1)
+        case "none":
+            more = False
+    if key is not None and settings.dext_paging != "cursor":
+        raise ConfigurationError(
+            "Dext's list goes on by a cursor, but the settings say otherwise."
+            " Set LEDGERTIDE_DEXT_PAGING to cursor.",
+            code="paging_differs",
+        )
+    return read_elements(endpoint, elements, answered_at=answered_at(answer), more=more), key
+
+
+def _following(members: Mapping[str, Any], *, needed: bool) -> str | None:
     try:
-        key = next_cursor(members) if by_key else None
+        return next_cursor(members)
     except (LookupError, TypeError) as error:
+        if not needed:
+            return None
         raise BrokenAnswerError(
             "The provider's answer does not say whether its list goes on. It is asked again by itself."
         ) from error
-    more = key is not None if by_key else None
-    return read_elements(endpoint, elements, answered_at=answered_at(answer), more=more), key
 
 
 def read_alone(endpoint: Endpoint, answer: Answer) -> Reading:

@@ -105,6 +105,13 @@ def next_cursor(members: Mapping[str, Any]) -> str | None:
     return None if key in (None, "") else _identity(key)
 
 
+def page_limit(members: Mapping[str, Any]) -> int | None:
+    """How many records a page of this list holds at most: Dext may cut to fewer than were asked for."""
+    page = members.get("page")
+    limit = word(page.get("limit")) if isinstance(page, Mapping) else None
+    return int(limit) if limit and limit.isascii() and limit.isdecimal() and len(limit) < 10 else None
+
+
 def _identity(value: Any) -> str:
     text = word(value)
     if not text:
