@@ -8,13 +8,15 @@ import orjson
 from aiohttp import web
 
 from sandbox.asked import Asked, BadControlError
+from sandbox.budgets import Budgets, account_of, anybody, tenant_of
+from sandbox.dext.kinds import DEXT_ENDPOINTS, DEXT_RESOURCES
 from sandbox.edits import ACTIONS, POISONS, Action, ArmedEdit, Edit, EditError, check
-from sandbox.endpoints import BY_PATH, BY_RESOURCE
+from sandbox.endpoints import BY_PATH
 from sandbox.faults import KINDS, LASTING, Fault
-from sandbox.limits import Style
 from sandbox.lists import Reading
 from sandbox.records import WIDEST
 from sandbox.rendering import plain
+from sandbox.resources import BY_RESOURCE
 from sandbox.world import World
 
 T = TypeVar("T")
@@ -23,7 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 def control_routes(world: World) -> list[web.RouteDef]:
     """Every control door."""
-    doors = Control(world)
+    doors, budgets = Control(world), Budgets(world)
     table: Mapping[tuple[str, str], Callable[[web.Request, Asked], Any]] = {
         ("GET", "grants"): doors.grants,
         ("GET", "dump/{tenant}/{resource}"): doors.dump,
@@ -34,17 +36,17 @@ def control_routes(world: World) -> list[web.RouteDef]:
         ("GET", "faults"): doors.faults,
         ("POST", "faults"): doors.add_fault,
         ("DELETE", "faults"): doors.clear_faults,
-        ("GET", "limits"): doors.limits,
-        ("POST", "limits"): doors.change_limits,
+        ("GET", "limits"): budgets.told,
+        ("POST", "limits"): budgets.change,
         ("GET", "clock"): doors.clock,
         ("POST", "clock"): doors.advance,
-        ("POST", "spend"): doors.spend,
+        ("POST", "spend"): budgets.spend,
         ("POST", "calm"): doors.calm,
         ("GET", "since"): doors.since,
         ("POST", "since"): doors.change_since,
     }
     return [
-        web.route(method, f"/_sandbox/{path}", _door(world, action))
+        web.route(method, f"/_sandbox/{path}", door(world, action))
         for (method, path), action in table.items()
     ]
 
@@ -74,7 +76,8 @@ class Control:
             }
             for grant in identity.grants
         ]
-        return {"client_id": identity.client_id, "client_secret": identity.client_secret, "grants": grants}
+        told = {"client_id": identity.client_id, "client_secret": identity.client_secret, "grants": grants}
+        return told | {"dext": self.world.dext.grants()}
 
     def dump(self, request: web.Request, asked: Asked) -> bytes:
         """A whole list in its own bytes, archived records included."""
@@ -82,10 +85,7 @@ class Control:
         tenant, resource = request.match_info["tenant"], request.match_info["resource"]
         if resource not in BY_RESOURCE:
             raise BadControlError(f"There is no resource {resource}.")
-        endpoint = BY_RESOURCE[resource]
-        records = self.world.dataset.list_of(self._tenant(tenant), endpoint)
-        records.settle(self.world.clock.now())
-        rows = [records.body(row, WIDEST) for row in records.rows]
+        rows = self._dext(tenant, resource) if resource in DEXT_RESOURCES else self._xero(tenant, resource)
         return b'{"count":%d,"records":[%s]}' % (len(rows), b",".join(rows))
 
     def calls(self, request: web.Request, asked: Asked) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Control:
         """Do an edit, or arm it."""
         arming = asked.object("after_calls")
         edit = Edit(
-            tenant=self._tenant(asked.text("tenant")),
+            tenant=asked.text("tenant") or "",
             resource=asked.text("resource", BY_RESOURCE) or "",
             action=cast("Action", asked.text("action", ACTIONS) or "edit"),
             count=_or(asked.whole("count", least=1), 1),
@@ -114,6 +114,10 @@ class Control:
         asked.done()
         if not edit.resource:
             raise BadControlError("resource is missing.")
+        is_dext = edit.resource in DEXT_RESOURCES
+        edit.tenant = (
+            account_of(self.world, edit.tenant).tenant if is_dext else tenant_of(self.world, edit.tenant)
+        )
         check(edit)
         if arming is None:
             return {"ids": self.world.edits.do(edit)}
@@ -143,8 +147,8 @@ class Control:
             raise BadControlError("kind is missing.")
         fault = Fault(
             kind=kind,
-            endpoint=asked.text("endpoint", (*BY_PATH, "token", "connections")),
-            tenant=self._optional_tenant(asked.text("tenant")),
+            endpoint=asked.text("endpoint", (*BY_PATH, "token", "connections", *DEXT_ENDPOINTS)),
+            tenant=anybody(self.world, asked.text("tenant")),
             count=_or(asked.whole("count", least=1), None if kind in LASTING else 1),
             skip=_or(asked.whole("skip"), 0),
             status=_or(asked.whole("status", least=200), 503),
@@ -165,40 +169,6 @@ class Control:
         self.world.faults.armed.clear()
         return {}
 
-    def limits(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """The limits in force and what is used of them."""
-        asked.done()
-        limits, now = self.world.limits, self.world.clock.now()
-        tenants = {
-            tenant: asdict(budget.numbers)
-            | {
-                "minute_used": budget.minute.used(now),
-                "day_used": budget.day.used(now),
-                "in_flight_now": budget.in_flight,
-            }
-            for tenant, budget in limits.budgets.items()
-        }
-        app = {"app_minute": limits.app_minute, "app_minute_used": limits.app.used(now)}
-        return {"style": limits.style, **app, "tenants": tenants}
-
-    def change_limits(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Set limits for one tenant, or for all."""
-        tenant = asked.text("tenant")
-        mine = self._optional_tenant(None if tenant == "all" else tenant)
-        numbers = {
-            "minute": asked.whole("minute"),
-            "day": asked.whole("day"),
-            "in_flight": asked.whole("in_flight"),
-            "app_minute": asked.whole("app_minute"),
-            "minute_window": asked.number("minute_window", least=0.001),
-            "day_window": asked.number("day_window", least=0.001),
-        }
-        style = cast("Style | None", asked.text("style", get_args(Style)))
-        asked.done()
-        given = {name: value for name, value in numbers.items() if value is not None}
-        self.world.limits.change(mine, given, style)
-        return {}
-
     def clock(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
         """The sandbox's time."""
         asked.done()
@@ -212,15 +182,6 @@ class Control:
             raise BadControlError("advance_seconds is missing.")
         self.world.clock.advance(seconds)
         return {"now": self.world.clock.now()}
-
-    def spend(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
-        """Let other users of the app use calls up."""
-        tenant, calls = self._tenant(asked.text("tenant")), asked.whole("calls", least=1)
-        asked.done()
-        if calls is None:
-            raise BadControlError("calls is missing.")
-        self.world.limits.spend(tenant, calls, self.world.clock.now())
-        return {}
 
     def calm(self, _request: web.Request, asked: Asked) -> dict[str, Any]:
         """Let nothing go wrong any more, and limits begin anew."""
@@ -242,18 +203,18 @@ class Control:
         self.world.reading = cast("Reading", reading)
         return {"reading": reading}
 
-    def _tenant(self, tenant: str | None) -> str:
-        if tenant is None:
-            raise BadControlError("tenant is missing.")
-        if tenant not in self.world.dataset.organisations:
-            raise BadControlError(f"There is no tenant {tenant}.")
-        return tenant
+    def _xero(self, tenant: str, resource: str) -> list[bytes]:
+        records = self.world.dataset.list_of(tenant_of(self.world, tenant), BY_RESOURCE[resource])
+        records.settle(self.world.clock.now())
+        return [records.body(row, WIDEST) for row in records.rows]
 
-    def _optional_tenant(self, tenant: str | None) -> str | None:
-        return None if tenant is None else self._tenant(tenant)
+    def _dext(self, account: str, resource: str) -> list[bytes]:
+        return self.world.dext.bodies(account_of(self.world, account).id, resource)
 
 
-def _door(world: World, action: Callable[[web.Request, Asked], Any]) -> Handler:
+def door(world: World, action: Callable[[web.Request, Asked], Any]) -> Handler:
+    """A door that answers what the action returns, or says in one sentence why it does not."""
+
     async def answer(request: web.Request) -> web.Response:
         try:
             text = await request.read()
@@ -275,7 +236,7 @@ def _refused(sentence: str) -> web.Response:
 
 
 def _arm(edit: Edit, asked: Asked) -> ArmedEdit:
-    endpoint = asked.text("endpoint", BY_PATH) or BY_RESOURCE[edit.resource].path
+    endpoint = asked.text("endpoint", (*BY_PATH, *DEXT_RESOURCES)) or BY_RESOURCE[edit.resource].path
     armed = ArmedEdit(
         edit,
         endpoint,

@@ -7,12 +7,13 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from sandbox.endpoints import BY_RESOURCE, PARTS, Endpoint
+from sandbox.endpoints import PARTS, Endpoint
 from sandbox.generators.making import Bulk, Making, Organisation
 from sandbox.generators.values import guid, stamp_string
 from sandbox.generators.words import BUSINESS_FIRST, BUSINESS_LAST, BUSINESS_SECOND, COUNTRIES
 from sandbox.oauth import Connection, Grant
 from sandbox.records import Record, RecordList
+from sandbox.resources import BY_RESOURCE
 
 NEWEST_MS = 1_782_777_600_000  # 2026-06-30: nothing of the seed was changed later
 OLDEST_MS = NEWEST_MS - 540 * 86_400_000
@@ -96,7 +97,8 @@ class Dataset:
         found = self._seeds.get((tenant, resource))
         if found is None:
             endpoint, name = BY_RESOURCE[resource], f"{self.seed}:{tenant}:{resource}"
-            size = endpoint.size(self.organisations[tenant], random.Random(f"{name}:size"))
+            chance = random.Random(f"{name}:size")
+            size = endpoint.size(self.organisations[tenant], chance, partial(self._filled, tenant))
             source = random.Random(name)
             stamps = _stamps(source, size) if endpoint.stamp else list(range(size))
             fields = [

@@ -1,4 +1,4 @@
-"""What people do in Xero meanwhile: change, add, archive, void, remove, and change without a trace."""
+"""What people do meanwhile: change, add, archive, void, publish, remove, and change without a trace."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,16 @@ from typing import Any, Literal, get_args
 
 from sandbox.clock import Clock
 from sandbox.dataset import Dataset, stamped
-from sandbox.endpoints import BY_RESOURCE, Endpoint
-from sandbox.endpoints.endpoint import TARGETS
+from sandbox.endpoints import Endpoint
+from sandbox.endpoints.endpoint import ACTS, TARGETS
 from sandbox.records import Record, RecordList
 from sandbox.rendering import LONE_SURROGATE
+from sandbox.resources import BY_RESOURCE
 
-Action = Literal["edit", "add", "archive", "restore", "remove", "silent", "void", "merge"]
+Action = Literal[
+    "edit", "add", "archive", "restore", "remove", "silent", "void", "merge",
+    "publish", "republish", "unpublish", "delete",
+]  # fmt: skip
 ACTIONS: tuple[Action, ...] = get_args(Action)
 POISONS = {"nul": "\x00", "surrogate": LONE_SURROGATE}
 
@@ -91,7 +95,7 @@ class Edits:
             _changed(
                 endpoint,
                 record,
-                self._change(records, edit, record, chosen) | _wished(endpoint, edit),
+                self._change(records, edit, record, chosen, at) | _wished(endpoint, edit),
                 at if restamped else record.modified_ms,
             )
             for record, at in zip(chosen, stamps, strict=True)
@@ -114,9 +118,11 @@ class Edits:
             raise EditError(f"{endpoint.resource} has no record of {inside.resource} to stand in.")
 
     def _change(
-        self, records: RecordList, edit: Edit, record: Record, chosen: Sequence[Record]
+        self, records: RecordList, edit: Edit, record: Record, chosen: Sequence[Record], at: int
     ) -> dict[str, Any]:
         endpoint, action = records.endpoint, edit.action
+        if action in endpoint.acts:
+            return endpoint.acts[action].change(record.fields, endpoint.date(at))
         if action in endpoint.targets:
             return {endpoint.status: endpoint.targets[action]}
         if action == "merge" and endpoint.merged is not None:
@@ -168,7 +174,8 @@ class Edits:
 def check(edit: Edit) -> None:
     """Refuse an edit that no record of its list could undergo."""
     endpoint = BY_RESOURCE[edit.resource]
-    if edit.action in TARGETS and edit.action not in endpoint.targets:
+    known = {**endpoint.targets, **endpoint.acts}
+    if edit.action in (*TARGETS, *ACTS) and edit.action not in known:
         raise EditError(f"{edit.resource} knows no {edit.action}.")
     if edit.action == "merge" and endpoint.merged is None:
         raise EditError(f"{edit.resource} knows no merge.")
@@ -176,13 +183,15 @@ def check(edit: Edit) -> None:
 
 def _is_fit(endpoint: Endpoint, action: Action, fields: Mapping[str, Any]) -> bool:
     """Whether a record can undergo the action: no archived one is archived again."""
+    if action in endpoint.acts:
+        return endpoint.acts[action].fits(fields)
     status, archived = fields.get(endpoint.status), endpoint.targets.get("archive")
     if action == "restore":
         return status == archived
     if action in {"archive", "void"}:
         return status not in {endpoint.targets[action], archived}
     if action == "merge":
-        return status == endpoint.targets["restore"]
+        return bool(status == endpoint.targets["restore"])
     if action == "silent" and endpoint.silent is not None:
         return endpoint.silent.fits(fields)
     return True

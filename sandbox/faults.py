@@ -5,22 +5,29 @@ from typing import Any
 
 from sandbox.answers import HTML, Answer
 from sandbox.lists import Twist
+from sandbox.rendering import plain
 
 # Instead of an answer's work: the answer is made up.
-MADE_UP = ("status", "empty", "html")
+MADE_UP = ("status", "empty", "html", "errorcode", "login_page")
 # The right answer, spoilt on its way.
-ON_THE_WAY = ("truncated", "cut", "drip", "slow", "reset", "lost_answer")
+ON_THE_WAY = ("truncated", "cut", "drip", "trickle", "slow", "reset", "lost_answer")
 # The list itself answers wrongly.
 IN_THE_LIST = ("filter_ignored", "empty_list", "short_page", "wrong_order")
+# What Dext alone does: its token dies with the call, its file is not the one that was told.
+DEXT = ("token_dies", "wrong_hash", "too_large")
 # A state that lasts until it is cleared.
 LASTING = ("scope", "tenant_removed")
 
-KINDS = (*MADE_UP, *ON_THE_WAY, *IN_THE_LIST, *LASTING)
+KINDS = (*MADE_UP, *ON_THE_WAY, *IN_THE_LIST, *DEXT, *LASTING)
 
 _OFFLINE = b"The Xero API is currently offline for maintenance"
 _PAGE = (
     "<!DOCTYPE html>\r\n<html><head><title>Xero</title></head>"
     "<body><h1>We'll be right back</h1></body></html>"
+)
+_LOGIN = (
+    "<!DOCTYPE html>\n<html><head><title>Log in to Dext</title></head>"
+    '<body><form action="/login" method="post"><input name="email"></form></body></html>'
 )
 
 
@@ -40,8 +47,12 @@ class Fault:
     rows: int = 1
 
     def concerns(self, endpoint: str, tenant: str | None) -> bool:
-        """Whether a call could meet this fault; one of no endpoint concerns the lists alone."""
-        if self.endpoint is None and endpoint in {"token", "connections"}:
+        """Whether a call could meet this fault; one of no endpoint concerns the lists alone,
+        and Dext only when it names an account.
+        """
+        if self.endpoint is None and endpoint in {"token", "connections", "dext.token", "dext.revoke"}:
+            return False
+        if self.endpoint is None and self.tenant is None and endpoint.startswith("dext."):
             return False
         return self.endpoint in {None, endpoint} and self.tenant in {None, tenant}
 
@@ -49,8 +60,12 @@ class Fault:
         """The answer of a fault that does no work."""
         if self.kind == "empty":
             return Answer(200, b"", headers=self.headers)
-        if self.kind == "html":
-            return Answer(200, (self.body or _PAGE).encode(), HTML, self.headers)
+        if self.kind == "errorcode":
+            told = {"errorcode": self.status, "errormessage": self.body or "Something went wrong"}
+            return Answer(200, plain(told), headers=self.headers)
+        pages = {"html": self.body or _PAGE, "login_page": _LOGIN}
+        if self.kind in pages:
+            return Answer(200, pages[self.kind].encode(), HTML, self.headers)
         if self.body is not None:
             return Answer(self.status, self.body.encode(), None, self.headers)
         if self.status == 503:

@@ -77,6 +77,7 @@ Window = FixedWindow | RollingWindow
 class Budget:
     """What one tenant has used."""
 
+    usual: Numbers
     numbers: Numbers
     minute: Window
     day: Window
@@ -105,10 +106,9 @@ class Limits:
     def __post_init__(self) -> None:
         self.app: Window = self._window("app", self.app_window)
 
-    def open(self, tenant: str, day: int) -> None:
-        """Begin to count for a tenant with its tier's day."""
-        numbers = Numbers(day=day)
-        self.budgets[tenant] = Budget(numbers, *self._windows(tenant, numbers))
+    def open(self, tenant: str, numbers: Numbers) -> None:
+        """Begin to count for a tenant with its usual numbers."""
+        self.budgets[tenant] = Budget(numbers, numbers, *self._windows(tenant, numbers))
 
     def arrive(self, tenant: str | None, now: float) -> Admission:
         """Count one call, or refuse it; a refused call uses nothing up.
@@ -167,12 +167,12 @@ class Limits:
             if before.day_window != budget.numbers.day_window:
                 budget.day = self._window(f"{name}:day", budget.numbers.day_window)
 
-    def calm(self, days: Mapping[str, int]) -> None:
-        """Xero's own numbers again, nothing used up; what is in flight stays so."""
+    def calm(self) -> None:
+        """The usual numbers again, nothing used up; what is in flight stays so."""
         self.style, self.app_minute, self.app_window = "fixed", 10_000, 60.0
         self.app = self._window("app", self.app_window)
         for name, budget in self.budgets.items():
-            budget.numbers = Numbers(day=days[name])
+            budget.numbers = budget.usual
             budget.minute, budget.day = self._windows(name, budget.numbers)
 
     def _problem(self, budget: Budget | None, now: float) -> tuple[str | None, float | None]:

@@ -32,8 +32,8 @@ class Record:
     def __init__(self, endpoint: Endpoint, fields: Fields, modified_ms: int) -> None:
         self.fields = fields
         self.id: str = fields[endpoint.id]
-        self.modified_ms = modified_ms
-        place = modified_ms if endpoint.counted is None else fields[endpoint.counted]
+        self.modified_ms = modified_ms - modified_ms % endpoint.grain_ms
+        place = self.modified_ms if endpoint.counted is None else fields[endpoint.counted]
         self.key = (place, self.id)
         self.hidden = endpoint.is_hidden(fields)
         self._bodies: dict[tuple[bool, bool], bytes] = {}

@@ -12,6 +12,8 @@ from sandbox.faults import Fault
 # A socket closed with this on sends a reset instead of a goodbye.
 _NO_GOODBYE = struct.pack("ii", 1, 0)
 
+_PIECES = 20
+
 
 async def send(
     request: web.Request, answer: Answer, headers: dict[str, str], fault: Fault | None
@@ -24,6 +26,8 @@ async def send(
         return cut_off(request)
     if fault is not None and kind == "drip":
         return await _drip(request, answer, headers, fault.seconds)
+    if fault is not None and kind == "trickle":
+        return await _trickle(request, answer, headers, fault.seconds)
     body = answer.body
     if kind == "truncated":
         body = body[: len(body) * 2 // 3]
@@ -58,6 +62,21 @@ async def _drip(
     while request.transport is not None and not request.transport.is_closing():
         await response.write(b" ")
         await asyncio.sleep(seconds)
+    return response
+
+
+async def _trickle(
+    request: web.Request, answer: Answer, headers: dict[str, str], seconds: float
+) -> web.StreamResponse:
+    """The whole answer, piece by piece, spread over some seconds."""
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    length = max(1, -(-len(answer.body) // _PIECES))
+    for start in range(0, len(answer.body), length):
+        await response.write(answer.body[start : start + length])
+        await asyncio.sleep(seconds / _PIECES)
+    await response.write_eof()
     return response
 
 

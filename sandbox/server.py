@@ -1,22 +1,22 @@
-"""Xero's doors over HTTP: one call's way from its arrival to the end of its answer."""
+"""Xero's doors over HTTP, and the whole sandbox as one server."""
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
-from time import perf_counter
+from collections.abc import Callable
 
 from aiohttp import web
 
 from sandbox.answers import Answer, not_connected, not_found, scope_missing
 from sandbox.calls import Call
 from sandbox.control import control_routes
+from sandbox.dext.control import dext_control_routes
+from sandbox.dext.server import dext_routes
 from sandbox.endpoints import BY_PATH, Endpoint
-from sandbox.faults import MADE_UP, Fault
+from sandbox.faults import Fault
 from sandbox.limits import Admission
 from sandbox.lists import BadQuestionError, Twist, answer_list, answer_one, understand
 from sandbox.oauth import Grant
+from sandbox.passage import Passage
 from sandbox.records import RecordList
-from sandbox.sending import cut_off, send
 from sandbox.world import World
 from sandbox.xml import as_xml, wants_json
 
@@ -25,8 +25,6 @@ _COMMON = {
     "Cache-Control": "max-age=0, no-cache, no-store",
     "Pragma": "no-cache",
 }
-
-Work = Callable[[Fault | None], Awaitable[Answer]]
 
 
 def make_app(world: World, saved: Callable[[], None] = lambda: None) -> web.Application:
@@ -39,15 +37,17 @@ def make_app(world: World, saved: Callable[[], None] = lambda: None) -> web.Appl
     app.router.add_get("/Connections", doors.connections)
     app.router.add_delete("/connections/{id}", doors.disconnect)
     app.router.add_route("*", "/api.xro/2.0/{path:.*}", doors.accounting)
+    app.add_routes(dext_routes(world, saved))
     app.add_routes(control_routes(world))
+    app.add_routes(dext_control_routes(world))
     return app
 
 
-class Doors:
+class Doors(Passage):
     """The identity service and the Accounting API."""
 
     def __init__(self, world: World, saved: Callable[[], None]) -> None:
-        self.world = world
+        super().__init__(world, world.limits)
         self.saved = saved
 
     async def token(self, request: web.Request) -> web.StreamResponse:
@@ -59,7 +59,7 @@ class Doors:
             self.saved()
             return answer
 
-        return await self._answer(request, self._call(request, "token", None), None, work)
+        return await self.answer(request, self.call(request, "token", None), None, work)
 
     async def revocation(self, request: web.Request) -> web.StreamResponse:
         """`POST /connect/revocation`."""
@@ -70,7 +70,7 @@ class Doors:
             self.saved()
             return answer
 
-        return await self._answer(request, self._call(request, "revocation", None), None, work)
+        return await self.answer(request, self.call(request, "revocation", None), None, work)
 
     async def connections(self, request: web.Request) -> web.StreamResponse:
         """`GET /connections`: counted for the app alone."""
@@ -82,7 +82,7 @@ class Doors:
             hidden = self.world.faults.removed_tenants()
             return self.world.identity.connections(grant, request.query.get("authEventId"), hidden)
 
-        return await self._counted(request, self._call(request, "connections", None), work)
+        return await self.counted(request, self.call(request, "connections", None), work)
 
     async def disconnect(self, request: web.Request) -> web.StreamResponse:
         """`DELETE /connections/{id}`."""
@@ -93,7 +93,7 @@ class Doors:
                 return grant
             return self.world.identity.disconnect(grant, request.match_info["id"])
 
-        return await self._counted(request, self._call(request, "connections", None), work)
+        return await self.counted(request, self.call(request, "connections", None), work)
 
     async def accounting(self, request: web.Request) -> web.StreamResponse:
         """`/api.xro/2.0/…`: counted for the tenant and the app before anything else is done."""
@@ -112,7 +112,7 @@ class Doors:
                 return as_xml(answer)
             return answer
 
-        return await self._counted(request, self._call(request, path, tenant), work)
+        return await self.counted(request, self.call(request, path, tenant), work)
 
     def _read(
         self, request: web.Request, grant: Grant, endpoint: Endpoint | None, one: str, fault: Fault | None
@@ -144,57 +144,8 @@ class Doors:
         twist = fault.twist() if fault is not None else Twist()
         return answer_list(records, question, self.world.clock.now_ms(), twist)
 
-    async def _counted(self, request: web.Request, call: Call, work: Work) -> web.StreamResponse:
-        limits = self.world.limits
-        admission = limits.arrive(call.tenant, call.at)
-        call.in_flight = admission.in_flight
-        if admission.problem is None:
-            try:
-                return await self._answer(request, call, admission, work)
-            finally:
-                limits.leave(call.tenant)
-
-        async def refuse(_fault: Fault | None) -> Answer:
-            return Answer(429, b"", None)
-
-        call.problem = admission.problem
-        return await self._answer(request, call, admission, refuse)
-
-    async def _answer(
-        self, request: web.Request, call: Call, admission: Admission | None, work: Work
-    ) -> web.StreamResponse:
-        started = perf_counter()
-        world = self.world
-        fault = None if call.problem else world.faults.meet(call.endpoint, call.tenant)
-        call.fault = fault.kind if fault else None
-        try:
-            if world.latency and not call.problem:
-                await asyncio.sleep(world.latency)
-            if fault is not None and fault.kind == "reset":
-                return cut_off(request)
-            answer = fault.made_up() if fault and fault.kind in MADE_UP else await work(fault)
-            headers = self._headers(answer, admission)
-            call.status, call.rows = answer.status, answer.rows
-            return await send(request, answer, headers, fault)
-        except ConnectionError:
-            return web.Response(status=500)  # the client has left: nobody will see it
-        finally:
-            call.seconds = round(perf_counter() - started, 6)
-            world.calls.end(call)
-            world.changed()
-
-    def _call(self, request: web.Request, endpoint: str, tenant: str | None) -> Call:
-        return Call(
-            at=self.world.clock.now(),
-            tenant=tenant,
-            endpoint=endpoint,
-            method=request.method,
-            path=request.path,
-            query=request.query_string,
-            if_modified_since=request.headers.get("If-Modified-Since"),
-        )
-
-    def _headers(self, answer: Answer, admission: Admission | None) -> dict[str, str]:
+    def headers(self, _call: Call, answer: Answer, admission: Admission | None) -> dict[str, str]:
+        """What Xero sends along."""
         date = self.world.clock.http_date()
         headers = {**_COMMON, "Date": date, "Expires": date}
         if admission is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.world import World
 
 SECONDS = 2.0
-_FORMAT = 1
+_FORMAT = 2
 
 
 class StateError(Exception):
@@ -57,6 +57,7 @@ class Keeper:
             "grants": world.identity.grants,
             "access": world.identity.access,
             "limits": world.limits,
+            "dext": world.dext.tell(),
             "changes": world.dataset.changes(),
             "reading": world.reading,
             "faults": world.faults.armed,
@@ -75,6 +76,7 @@ class Keeper:
         world.limits = told["limits"]
         for budget in world.limits.budgets.values():
             budget.in_flight = 0
+        world.dext.take(told["dext"])
         world.dataset.restore(told["changes"])
         world.reading = told["reading"]
         world.faults.armed = told["faults"]

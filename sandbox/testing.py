@@ -118,6 +118,21 @@ class Sandbox:
                 return str(self.refresh(grant["refresh_token"]).json()["access_token"])
         raise SandboxError(f"No grant serves the tenant {tenant}.")
 
+    def dext_grants(self) -> dict[str, Any]:
+        """`client_id`, `client_secret`, `accounts` (`account_id`, `name`, `refresh_token`, `tenant_id`)."""
+        return dict(self.grants()["dext"])
+
+    def dext_refresh(self, refresh_token: str) -> Answer:
+        """Exchange a refresh token of Dext's as a client would."""
+        app = self.dext_grants()
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        form |= {name: app[name] for name in ("client_id", "client_secret")}
+        return self.call("POST", "/dext/oauth/token", body=urllib.parse.urlencode(form).encode())
+
+    def dext_switch(self, account: str | None = None, **switches: Any) -> None:
+        """Let one Dext account behave otherwise, or all: see `sandbox/dext/switches.py`."""
+        self.control("POST", "dext/switches", _given({"account": account}) | switches)
+
     def get(
         self,
         tenant: str,
@@ -166,9 +181,12 @@ class Sandbox:
         ids: Sequence[str] | None = None,
         **wishes: Any,
     ) -> list[str]:
-        """Change records as a person in Xero would, at once or between an armed tenant's list calls.
+        """Change records as a person would, at once or between an armed tenant's list calls.
 
-        `action`: edit, add, archive, restore, remove, silent, void, merge; `which`: first, random, read.
+        A Dext account's id stands in place of the tenant where the resource is one of Dext's.
+
+        `action`: edit, add, archive, restore, remove, silent, void, merge, and in Dext
+        publish, republish, unpublish, delete; `which`: first, random, read.
         More wishes: `same_second`, `visible_after` (seconds), `fields` (set to these values), `poison`
         (nul, surrogate), `after_calls` ({"endpoint", "skip", "every", "times"}).
         Returns the ids that were changed (none for an armed edit: see `armed_edits`).
@@ -196,7 +214,7 @@ class Sandbox:
     def limits(self, tenant: str | None = None, **numbers: Any) -> dict[str, Any]:
         """Set limits (`minute`, `minute_window`, `day`, `day_window`, `in_flight`, `app_minute`, `style`).
 
-        Without a tenant they hold for all. Returns the limits in force.
+        Without a tenant they hold for all of Xero, with "dext" for all of Dext. Returns the limits in force.
         """
         if numbers:
             self.control("POST", "limits", _given({"tenant": tenant}) | numbers)

@@ -1,17 +1,18 @@
-"""Everything this Xero knows and remembers, wired together."""
+"""Everything the sandbox knows and remembers, wired together."""
 
 from sandbox.calls import Calls
 from sandbox.clock import Clock
 from sandbox.dataset import Dataset, make_grants
+from sandbox.dext.world import DextWorld
 from sandbox.edits import Edits
 from sandbox.faults import Faults
-from sandbox.limits import Limits
+from sandbox.limits import Limits, Numbers
 from sandbox.lists import Reading
 from sandbox.oauth import Identity
 
 
 class World:
-    """One Xero: its organisations, who may come in, what they have used up, and what goes wrong."""
+    """One Xero and the Dext beside it: who may come in, what they have used up, and what goes wrong."""
 
     def __init__(
         self, *, seed: int, organisations: int, client_secret: str | None = None, latency: float = 0.0
@@ -24,7 +25,8 @@ class World:
         self.identity = Identity(self.clock, seed, make_grants(self.dataset), client_secret)
         self.limits = Limits(seed)
         for organisation in self.dataset.organisations.values():
-            self.limits.open(organisation.tenant_id, organisation.day_limit)
+            self.limits.open(organisation.tenant_id, Numbers(day=organisation.day_limit))
+        self.dext = DextWorld(self.dataset, self.clock)
         self.faults = Faults()
         self.edits = Edits(self.dataset, self.clock)
         self.calls = Calls()
@@ -35,8 +37,8 @@ class World:
         self.faults.armed.clear()
         self.edits.armed.clear()
         self.reading = "inclusive"
-        days = {each.tenant_id: each.day_limit for each in self.dataset.organisations.values()}
-        self.limits.calm(days)
+        self.limits.calm()
+        self.dext.calm()
 
     def changed(self) -> None:
         """Something happened that a state file should hold."""

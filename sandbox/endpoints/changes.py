@@ -37,6 +37,14 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Act:
+    """What one action does to a record at a time (as the list spells it), and on which records."""
+
+    change: Callable[[Fields, str], Changes]
+    fits: Callable[[Fields], bool]
+
+
+@dataclass(frozen=True)
 class Silent:
     """What Xero changes without a new modified time, and on which records."""
 

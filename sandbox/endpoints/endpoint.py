@@ -1,16 +1,17 @@
 """One list of Xero's and its habits, as data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from sandbox.endpoints.changes import Silent, Text, Turn
+from sandbox.endpoints.changes import Act, Silent, Text, Turn
 from sandbox.endpoints.sizes import Size
 from sandbox.generators.making import Generator
 from sandbox.rendering import rounded
 
 TARGETS = ("archive", "restore", "void")  # actions that lead to a status
+ACTS = ("publish", "republish", "unpublish", "delete")  # actions that do more
 
 
 class Paging(Enum):
@@ -60,6 +61,8 @@ class Endpoint:
 
     stamp: str | None = "UpdatedDateUTC"
     restamped: bool = True  # a change sets the stamp to now; False: only the creation does
+    grain_ms: int = 1  # what a stamp is accurate to
+    spelt: Callable[[int], str] | None = None  # how a date is spelt, where not as Xero does
     zone: str = "+0000"  # what stands after the milliseconds of a date
     since: bool = True  # obeys If-Modified-Since
     where: bool = True  # understands where=
@@ -77,7 +80,8 @@ class Endpoint:
     forces_paging: tuple[str, ...] = ()
 
     status: str = "Status"
-    targets: Mapping[str, str] = field(default_factory=dict)  # the status that an action leads to
+    targets: Mapping[str, Any] = field(default_factory=dict)  # the status that an action leads to
+    acts: Mapping[str, Act] = field(default_factory=dict)  # actions that do more than that
     merged: str | None = None  # the field that names the record another was merged into
     silent: Silent | None = None  # else a silent change is an edit without a new stamp
 
@@ -111,4 +115,6 @@ class Endpoint:
 
     def date(self, milliseconds: int) -> str:
         """A time as this endpoint spells it."""
+        if self.spelt is not None:
+            return self.spelt(milliseconds)
         return f"/Date({milliseconds}{self.zone})/"
