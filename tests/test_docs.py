@@ -80,6 +80,30 @@ def test_a_page_names_only_what_exists(page: Path) -> None:
     assert named - set(DEFAULTS) - {"LEDGERTIDE_TEST_DATABASE_URL"} == set()
 
 
+def test_where_a_safe_setting_lives_is_still_there() -> None:
+    places = re.findall(r"^- \*\*Where:\*\* (.+)$", (ROOT / "docs/unconfirmed.md").read_text(), re.MULTILINE)
+    named = [
+        (ROOT / file, re.findall(r"`(\w+)", names))
+        for place in places
+        for file, names in re.findall(r"`([\w/]+(?:\.py|\.lua|/))`(?: \(((?:`[^`]*`(?:, )?)+)\))?", place)
+    ]
+
+    assert [str(file) for file, _ in named if not file.exists()] == []
+    assert [f"{file}: {name}" for file, names in named for name in names if name not in source(file)] == []
+
+
+def source(place: Path) -> str:
+    """The code of a file, or of all in a folder."""
+    return "".join(file.read_text() for file in (place.rglob("*.py") if place.is_dir() else [place]))
+
+
+def test_every_decision_stands_in_their_list() -> None:
+    decisions = ROOT / "docs/decisions"
+    listed = re.findall(r"^\| \[\d+\]\((.+?)\)", (decisions / "README.md").read_text(), re.MULTILINE)
+
+    assert listed == sorted(page.name for page in decisions.glob("0*.md"))
+
+
 def test_the_tables_page_is_what_the_endpoint_table_says() -> None:
     assert (ROOT / "docs/tables.md").read_text() == tables.page(), "make docs writes it anew"
 
