@@ -74,8 +74,8 @@ async def _trickle(
     await response.prepare(request)
     length = max(1, -(-len(answer.body) // _PIECES))
     for start in range(0, len(answer.body), length):
-        await response.write(answer.body[start : start + length])
         await asyncio.sleep(seconds / _PIECES)
+        await response.write(answer.body[start : start + length])
     await response.write_eof()
     return response
 
