@@ -337,7 +337,7 @@ def test_a_file_is_fetched_from_no_unsafe_address(place, dext):
 
 @responses.activate
 def test_a_file_that_is_not_the_announced_one_is_asked_again_from_its_start(dext):
-    responses.get(FILE, body=b"other", content_type="application/pdf")
+    responses.get(FILE, body=PDF + b"and more", content_type="application/pdf")
     responses.get(FILE, body=PDF, content_type="application/pdf")
     sink = io.BytesIO()
 
