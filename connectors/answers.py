@@ -30,12 +30,23 @@ def read_answer(endpoint: Endpoint, ask: Ask, body: bytes, answered_at: datetime
     `answered_at` is the provider's own clock; without it the answer's envelope is asked.
     """
     members, elements = open_list(endpoint.root, body, one=ask.id is not None)
+    if ask.id is not None and len(elements) > 1:
+        # What tells of several tells less of each, and would replace what is stored of them.
+        raise BrokenAnswerError(
+            "The provider sent a list in place of one record. It is asked again by itself."
+        )
     pagination = _pagination(members)
     _check_length(ask.page or 1, len(elements), pagination)
+    untold = 0
     if endpoint.inside:
-        elements = _inner(elements, endpoint.inside)
+        lists = _lists_inside(elements, endpoint.inside)
+        elements, untold = tuple(inner for found in lists for inner in found or ()), lists.count(None)
     return read_elements(
-        endpoint, elements, answered_at=answered_at or _envelope_time(members), pagination=pagination
+        endpoint,
+        elements,
+        answered_at=answered_at or _envelope_time(members),
+        pagination=pagination,
+        untold=untold,
     )
 
 
@@ -45,6 +56,7 @@ def read_elements(
     *,
     answered_at: datetime | None,
     pagination: Pagination | None = None,
+    untold: int = 0,
     more: bool | None = None,
 ) -> Reading:
     """The elements of an answer as records, and what paging needs to know of them."""
@@ -59,14 +71,15 @@ def read_elements(
             pagination=pagination,
             answered_at=answered_at,
             numbers=tuple(_numbers(endpoint, elements)),
+            untold=untold,
             more=more,
         ),
     )
 
 
-def _inner(elements: Iterable[Element], listed: str) -> tuple[Element, ...]:
+def _lists_inside(elements: Iterable[Element], listed: str) -> list[tuple[Element, ...] | None]:
     try:
-        return tuple(inner for element in elements for inner in read_inside(element, listed))
+        return [read_inside(element, listed) for element in elements]
     except ValueError as error:
         raise BrokenAnswerError(
             f"The provider's answer holds no list of {listed} where one belongs. It is asked again by itself."

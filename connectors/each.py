@@ -1,8 +1,9 @@
 """Each: a list that only tells which records there are; what they hold is asked of each one alone.
 
 1. Ask for the list. Nothing of it is stored, as it leaves out what matters.
-2. Ask for one record after the other, in the list's order. One that is not found vanished since the list was
-   read: it does not count.
+2. Ask for one record after the other, in the list's order. One that is not found is passed over, but counts:
+   perhaps it vanished since the list was read, perhaps it is only not shown. So this read proves nothing; the
+   next list tells.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ class Each(State):
     left: list[str] | None = None
     """Their ids; None while the list itself has not been read."""
     told: int = 0
-    """How many records there are, as far as asked."""
+    """How many records there are, as far as asked, by what the list said."""
 
 
 def begin() -> Each:
@@ -41,8 +42,8 @@ def step(each: Each, sheet: Sheet) -> Step:
 
 
 def not_found(each: Each) -> Step:
-    """Take in that the record of `ask(each)` is not there any more."""
-    return _then(replace(each, left=(each.left or [])[1:]))
+    """Take in that the record of `ask(each)`, which the list named, is not shown."""
+    return _then(replace(each, left=(each.left or [])[1:], told=each.told + 1))
 
 
 def _then(each: Each, *, listing: bool = False) -> Step:

@@ -53,12 +53,12 @@ def read_whole(text: str, wrapped: str) -> Element:
     return found[0] if found else Element(text.strip(), members)
 
 
-def read_inside(element: Element, listed: str) -> tuple[Element, ...]:
-    """The elements of the list inside an element; none when it has no such list. ValueError as above."""
+def read_inside(element: Element, listed: str) -> tuple[Element, ...] | None:
+    """The elements of the list inside an element; None when it has no such list. ValueError as above."""
     members, found = _object(element.raw, listed, _LENIENT)
     if found is None and members.get(listed) is not None:
         raise ValueError(f"{listed} is no list")
-    return tuple(replace(inner, outer=members) for inner in found or ())
+    return None if found is None else tuple(replace(inner, outer=members) for inner in found)
 
 
 def _object(

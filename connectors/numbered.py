@@ -1,8 +1,10 @@
 """Numbered: reads a list by a number that each record keeps for ever and that only grows.
 
-Ask for what follows the greatest number read so far, until nothing follows. Nothing slips: new records go to
-the end, and no record ever moves. A record that becomes visible after its followers were read is found by the
-next run: that starts OVERLAP before what was newest, or before this run's first answer if that was earlier.
+Ask for what follows the greatest number read so far, until nothing follows. A full read asks twice whether
+nothing follows, since no length is announced that would show an answer wrongly empty. Nothing slips: new
+records go to the end, and no record ever moves. A record that becomes visible after its followers were read
+is found by the next run: that starts OVERLAP before what was newest, or before this run's first answer if
+that was earlier.
 """
 
 from dataclasses import dataclass, replace
@@ -28,6 +30,8 @@ class Numbered(State):
     """Everything made up to here has been read: it moves when the list has been read to its end."""
     met: datetime | None = None
     """The newest record met in this run."""
+    ended: bool = False
+    """The answer before said that nothing follows."""
     began_at: datetime | None = None
     """When the first answer of this run was given."""
 
@@ -55,7 +59,9 @@ def step(numbered: Numbered, sheet: Sheet) -> Step:
     met = max([moment for moment in (numbered.met, *sheet.times()) if moment], default=None)
     read = replace(numbered, met=met, began_at=began_at)
     if sheet.rows:
-        return Step(replace(read, offset=sheet.numbers[-1]).dump("numbered"))
+        return Step(replace(read, offset=sheet.numbers[-1], ended=False).dump("numbered"))
+    if numbered.since is None and not numbered.ended:
+        return Step(replace(read, ended=True).dump("numbered"))
     known = min(met, began_at or met) if met else None
     return Step(replace(read, newest=known).dump("numbered"), last=True)
 

@@ -36,6 +36,8 @@ class Sheet:
     """The provider's clock when it answered, in whole seconds."""
     numbers: tuple[int, ...] = ()
     """The rows' numbers, in their order, where the list is read by them; unreadable ones are left out."""
+    untold: int = 0
+    """How many places there are where records belong and the answer holds no list, not even an empty one."""
     more: bool | None = None
     """Whether the provider says that pages follow; None where it does not say."""
 

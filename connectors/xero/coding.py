@@ -71,6 +71,7 @@ ENDPOINTS = (
         modified=None,
         reference=True,
         statuses=_LIFE,
+        alone=False,  # alone, it may come without its archived options
         fields=(
             text("name", "Name"),
             text("status", "Status"),

@@ -134,6 +134,7 @@ ENDPOINTS = (
         paging="seek",
         params=BY_CHANGE | FOUR_DECIMALS,
         statuses=_PAID_OR_VOIDED,
+        alone=False,  # alone, its unit amounts come with two decimals
         fields=(
             text("type", "Type"),
             text("status", "Status"),
@@ -162,6 +163,7 @@ ENDPOINTS = (
         paging="seek",
         params=BY_CHANGE | FOUR_DECIMALS,
         statuses=_PAID_OR_VOIDED,
+        alone=False,  # alone, its unit amounts come with two decimals
         fields=(
             text("type", "Type"),
             text("status", "Status"),

@@ -69,5 +69,5 @@ def _by_id(resource: str, dump: str) -> dict[str, str]:
     if elements is None:
         raise ValueError(f"the dump of {resource} holds no list of records")
     if endpoint.inside:
-        elements = tuple(inner for outer in elements for inner in read_inside(outer, endpoint.inside))
+        elements = tuple(inner for outer in elements for inner in read_inside(outer, endpoint.inside) or ())
     return {str(element.value[endpoint.id]): element.raw for element in elements}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors import paging
+from connectors import paging, whole
 from connectors.answers import read_answer
 from connectors.dates import since_header
 from connectors.errors import BrokenAnswerError
@@ -247,6 +247,24 @@ def test_a_record_that_moved_or_whose_outer_one_was_renamed_has_changed():
 def test_an_outer_record_that_cannot_tell_its_inner_ones_breaks_the_answer(broken):
     with pytest.raises(BrokenAnswerError):
         options_of(categories(category("a", option("1")), broken))
+
+
+@pytest.mark.parametrize("options", ['"Options": null', '"Name": "x"'])
+def test_an_outer_record_without_its_inner_list_leaves_the_read_unproven(options):
+    silent = f'{{"TrackingCategoryID": "b", {options}}}'
+    empty = '{"TrackingCategoryID": "c", "Options": []}'
+
+    reading = options_of(categories(category("a", option("1")), silent, empty))
+
+    assert [record.id for record in reading.records] == ["1"]
+    assert whole.step(whole.begin(), reading.sheet).announced == 2
+
+
+def test_a_list_in_place_of_one_record_is_refused_whole():
+    two = json.dumps({"Contacts": [{"ContactID": "1"}, {"ContactID": "2"}]}).encode()
+
+    with pytest.raises(BrokenAnswerError, match="a list in place of one record"):
+        read_answer(CONTACTS, Ask(id="1"), two, NOW)
 
 
 # --- By number, and alone ---
