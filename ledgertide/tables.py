@@ -63,8 +63,7 @@ JOIN xero_invoices AS bills
   ON bills.connection_id = contacts.connection_id AND bills.contact_id = contacts.id
 WHERE organisations.slug = 'acme-ltd'
   AND contacts.is_supplier AND contacts.gone_at IS NULL AND NOT contacts.archived
-  AND bills.type = 'ACCPAY' AND bills.status = 'AUTHORISED' AND bills.amount_due > 0
-  AND bills.gone_at IS NULL
+  AND bills.type = 'ACCPAY' AND bills.status = 'AUTHORISED' AND bills.gone_at IS NULL
 ORDER BY contacts.name, bills.due_date;
 ```
 """
