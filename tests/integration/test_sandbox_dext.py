@@ -292,6 +292,14 @@ def test_items_stand_in_order_of_their_time_and_id(dext):
     assert len(set(_ids(items))) == len(items)
 
 
+def test_what_changed_in_one_second_stands_in_order_of_its_id(sandbox, dext):
+    low, high = sorted(_ids(_published(dext, 2)))
+
+    sandbox.edit(dext.account, "dext.items", ids=[high, low], same_second=True)
+
+    assert _ids(dext.rows("cost-items"))[-2:] == [low, high]
+
+
 def test_updated_since_is_inclusive(dext):
     items = dext.rows("cost-items")
     at = items[60]["updated_at"]
@@ -797,7 +805,8 @@ def test_a_write_needs_a_key_that_no_other_write_had(dext):
 
 
 def test_sixty_calls_a_minute_and_the_next_waits_as_it_is_told(sandbox, dext, other):
-    sandbox.limits("dext", minute=60, style="rolling")
+    sandbox.calm()
+    sandbox.limits("dext", style="rolling")
     usual = [dext.get("account") for _ in range(60)]
 
     refused, elsewhere = dext.get("account"), other.get("account")
