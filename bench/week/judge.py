@@ -207,8 +207,9 @@ def _gaps(
             ended_at,
         ]
         for after, before in pairwise(sorted(moments)):
-            cadence = timedelta(seconds=row.cadence_seconds) * watch.stretch(feed, after, before)
-            allowed = cadence + GRACE
+            allowed = (
+                timedelta(seconds=row.cadence_seconds) + GRACE
+            )  # stretched or not: longer needs a reason
             # What was read in the first step in which it was late was read at once.
             if said := Counter(reason for _, reason in watch.seen_late(feed, after + allowed, before)):
                 gaps.append(Gap(feed, after, before - after, allowed, dict(said)))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from bench.week.engine import Engine
 from bench.week.people import Pressed
@@ -34,11 +34,9 @@ REASONS = frozenset(
         "off",
     }
 )
-LATE = (
-    select(feeds.c.organisation_id)
-    .where(feeds.c.enabled, feeds.c.due_at < bindparam("since", type_=feeds.c.due_at.type))
-    .distinct()
-)
+# What is stretched may be late before it is due.
+MAYBE_LATE = or_(feeds.c.due_at < bindparam("since", type_=feeds.c.due_at.type), feeds.c.stretch > 1)
+LATE = select(feeds.c.organisation_id).where(feeds.c.enabled, MAYBE_LATE).distinct()
 Feed = tuple[str, str]  # organisation's slug, resource
 
 
@@ -58,7 +56,6 @@ class Watch:
         self._engine = engine
         self.times: list[datetime] = []
         self.late: dict[Feed, list[tuple[datetime, str | None]]] = defaultdict(list)
-        self.stretched: dict[Feed, list[tuple[datetime, int]]] = defaultdict(list)
         self.presses: list[Waiting] = []
 
     def look(self, pressed: list[Pressed]) -> None:
@@ -71,7 +68,6 @@ class Watch:
             for waiting in self.presses:
                 if waiting.answered_at is None:
                     self._ask(tx, waiting)
-            self._note_stretches(tx)
 
     def seen_late(
         self, feed: Feed, after: datetime, before: datetime
@@ -85,11 +81,6 @@ class Watch:
     def waiting(self) -> bool:
         """Whether a press has no answer yet."""
         return any(one.answered_at is None for one in self.presses)
-
-    def stretch(self, feed: Feed, after: datetime, before: datetime) -> int:
-        """The longest stretch that the line showed in between."""
-        shown = [stretch for at, stretch in self.stretched[feed] if after <= at <= before]
-        return max(shown, default=1)
 
     def late_minutes(self, until: datetime) -> dict[str, float]:
         """How many minutes all feeds together were late, by reason."""
@@ -116,13 +107,3 @@ class Watch:
             waiting.answered_at = tx.now
         else:
             waiting.said.append((tx.now, state.state, state.reason))
-
-    def _note_stretches(self, tx: Any) -> None:
-        if "stretch" not in feeds.c:
-            return
-        stretched = select(feeds.c.organisation_id, feeds.c.resource, feeds.c.stretch).where(
-            feeds.c.stretch > 1
-        )
-        slugs = {member.organisation_id: member.slug for member in self._engine.members}
-        for row in tx.execute(stretched):
-            self.stretched[slugs[row.organisation_id], row.resource].append((tx.now, row.stretch))
