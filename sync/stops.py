@@ -112,9 +112,11 @@ def break_off(services: Services, claim: Claim, error: Exception) -> Outcome:
         "The log has the details.",
         code="unforeseen",
     )
-    with services.database.transaction() as tx:
-        # Whatever it was, it must not come back with each look at the same record.
-        presses.answer(tx, [press.id for press in claim.records], unforeseen.sentence)
+    if claim.records:
+        with services.database.transaction() as tx:
+            runs.renew(tx, claim)
+            # Whatever it was, it must not come back with each look at the same record.
+            presses.answer(tx, [press.id for press in claim.records], unforeseen.sentence)
     return stop(services, claim, unforeseen)
 
 
