@@ -32,6 +32,8 @@ LEASE = timedelta(seconds=45)
 # Waits of our own making, which a press may cut short; the provider's stay.
 OUR_REASONS = frozenset({"day reserve", "back-off", "backlog", "filter ignored", "permission missing"})
 # Waits that only a person ends, by reconnecting.
+# A feed's error code: the provider does not obey what changed-since reads ask for.
+FILTER_IGNORED = "filter_ignored"
 # Somebody waits for what these runs read.
 PRESSED = ("press", "follow-up")
 # So many single records are read before the list has its turn.
@@ -367,6 +369,11 @@ def yield_(tx: Transaction, claim: Claim, *, again_in: timedelta = timedelta(0))
     return _what_follows(tx, claim, pressed=feed.asked > feed.served)
 
 
+def give_up(tx: Transaction, claim: Claim) -> None:
+    """This run cannot answer anybody, and the full read that is due next will."""
+    _end_row(tx, claim, "yielded")
+
+
 def _end_row(tx: Transaction, claim: Claim, state: str) -> None:
     ended = {"state": state, "ended_at": tx.now, "lease_until": None, "reason": None, "not_before": None}
     _change(tx, claim, ended)
@@ -418,14 +425,13 @@ def _waiting_records(feed_id: str) -> Select[Any]:
 
 
 def must_yield(tx: Transaction, claim: Claim) -> bool:
-    """Whether somebody waits for a changed-since read while this full read goes on."""
-    return bool(
-        tx.execute(
-            select(or_(feeds.c.asked > feeds.c.served, feeds.c.due_at <= tx.now)).where(
-                feeds.c.id == claim.feed_id
-            )
-        ).scalar_one()
-    )
+    """Whether somebody waits for a changed-since read while this full read goes on.
+
+    Nobody does where such reads are of no use, because the provider ignores what they ask.
+    """
+    waits = or_(feeds.c.asked > feeds.c.served, feeds.c.due_at <= tx.now)
+    of_use = func.coalesce(feeds.c.error_code, "") != FILTER_IGNORED
+    return bool(tx.execute(select(and_(waits, of_use)).where(_of(claim))).scalar_one())
 
 
 def _load(cursor: str | None) -> dict[str, Any] | None:

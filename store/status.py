@@ -8,6 +8,7 @@ from sqlalchemy import Select, and_, func, select
 
 from store.database import Scope, Transaction
 from store.models import candidates, connections, feeds, organisations, presses, rejects, runs
+from store.runs import FILTER_IGNORED
 
 # Waits that end by themselves because the provider's or our own budget comes back.
 RATE_REASONS = frozenset({"minute limit", "day reserve", "day limit", "app limit"})
@@ -186,6 +187,7 @@ def _state(row: Any, now: datetime) -> tuple[str, str | None]:
         (row.run_state == "snoozed", (_waiting_state(row.run_reason), row.run_reason)),
         (row.run_state == "queued", ("queued", late)),
         (row.held, ("action needed", "vanish held")),
+        (row.error_code == FILTER_IGNORED, ("action needed", "filter ignored")),
         (True, (settled, late)),
     )
     return next(said for holds, said in cases if holds)

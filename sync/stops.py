@@ -98,9 +98,11 @@ def flawed(tx: Transaction, claim: Claim, flaw: str) -> Outcome:
     if flaw == UNPROVEN:
         feeds.advance(tx, claim.feed_id, full=claim.full, cursor=None, newest_at=None)
     elif not claim.full and feeds.put_off(tx, claim.feed_id):
-        # A full read asks for no filter: where one is due or asked for, it is not kept waiting by this.
-        ending = runs.yield_(tx, claim)
-        return Outcome("yielded", reason, (ending.follow_up,) if ending.follow_up else ())
+        # A full read asks for no filter: where one is due or asked for, it is not kept waiting by this. It
+        # answers who pressed meanwhile, too.
+        feeds.warn(tx, claim.feed_id, code=error.code, sentence=error.sentence)
+        runs.give_up(tx, claim)
+        return Outcome("yielded", reason)
     runs.snooze(tx, claim, wait=_back_off(claim), reason=reason, error=_fields(error))
     return Outcome("snoozed", reason)
 

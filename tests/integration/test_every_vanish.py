@@ -26,6 +26,7 @@ def test_only_complete_and_agreeing_reads_find_what_vanished_and_what_changed_wi
     a_list_that_was_not_asked_for_says_nothing(its)
     assert its.gone() == []
     recover(its)
+    a_filter_that_is_ignored_for_good_keeps_no_full_read_waiting(its)
     a_list_that_is_suddenly_empty_waits_for_a_person(its)
     assert (its.told("gone"), its.told("restored")) == ([], [])
 
@@ -79,6 +80,23 @@ def a_list_that_was_not_asked_for_says_nothing(its: Watched) -> None:
     its.fault("wrong_order", count=ALWAYS)
     its.read_whole()
     assert its.shows() == (ignored if its.endpoint.paging in ORDERED else ("up to date", None))
+
+
+def a_filter_that_is_ignored_for_good_keeps_no_full_read_waiting(its: Watched) -> None:
+    """It asks for none, but where it seeks its way from page to page, and answers the press at once."""
+    its.fault("filter_ignored", count=ALWAYS)
+    before = its.made.feed(its.slug, its.resource)
+    outcomes = its.read_whole()
+
+    states = [outcome.state for outcome in outcomes]
+    if its.endpoint.paging == "seek":
+        assert (states, its.shows()) == (["yielded", "snoozed"], ("action needed", "filter ignored"))
+    else:
+        after = its.made.feed(its.slug, its.resource)
+        assert states == (["done"] if its.is_whole else ["yielded", "done"])
+        assert after.served == after.asked == before.asked + 1
+        assert after.last_full_read_at > before.last_full_read_at
+    recover(its)
 
 
 def a_list_that_is_suddenly_empty_waits_for_a_person(its: Watched) -> None:
