@@ -3,8 +3,9 @@
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
-# Each worker has servers of its own: more than four cost more than they bring.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
+# One more than there are processors, as some tests wait; more than four cost more than they bring, since each
+# worker has servers of its own.
+WORKERS ?= $(shell n=$$(($$(nproc 2>/dev/null || echo 2) + 1)); [ $$n -gt 4 ] && n=4; echo $$n)
 PYTEST_ARGS ?=
 
 # A .venv that was moved or copied here, or whose Python is gone, is made anew.

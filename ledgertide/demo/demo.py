@@ -31,32 +31,19 @@ SAY_EVERY_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.5
 
 
-def demonstrate(
-    plan: Plan,
-    *,
-    as_json: bool = False,
-    before_comparing: Callable[[Services], None] = lambda _services: None,
-) -> int:
-    """Do it all with real processes over real HTTP; 0 when nothing is missing, extra, stale or refused.
-
-    ``before_comparing`` may change the store, so that a test sees the comparison fail.
-    """
+def demonstrate(plan: Plan, *, as_json: bool = False) -> int:
+    """Do it all with real processes over real HTTP; 0 when nothing is missing, extra, stale or refused."""
     configure("CRITICAL")
     tell = _silent if as_json else say
     began = time.monotonic()
     with signals_end_us(), embedded(plan, tell) as system, _app(system) as app:
-        report = _demonstrate(system, app, tell, before_comparing)
+        report = _demonstrate(system, app, tell)
     report.whole_seconds = time.monotonic() - began
     show_json(report.facts()) if as_json else show(report)
     return 0 if report.is_good else 1
 
 
-def _demonstrate(
-    system: System,
-    app: Celery,
-    tell: Callable[[str], None],
-    before_comparing: Callable[[Services], None],
-) -> Report:
+def _demonstrate(system: System, app: Celery, tell: Callable[[str], None]) -> Report:
     services: Services = app.services
     _await_processes(system, app)
     meter = Meter(system.keeper.pids())
@@ -73,7 +60,6 @@ def _demonstrate(
     press_seconds = time.monotonic() - pressed_at
     tell(f"{presses} presses were answered after {press_seconds:.1f} s. Comparing every record ...")
     cost = meter.read()
-    before_comparing(services)
     return judge(
         services,
         system.doors,
