@@ -37,7 +37,7 @@ SECRET_TEXT = (
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send every event of structlog and of the standard library through one renderer, from ``level`` up.
 
-    Safe to call again. What was bound with ``structlog.contextvars`` stands on each line.
+    Safe to call again: the last call holds for every logger. What was bound with ``structlog.contextvars`` stands on each line.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -54,7 +54,8 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        # A module's logger that was cached would keep this configuration past the next one.
+        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
