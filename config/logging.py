@@ -37,7 +37,8 @@ SECRET_TEXT = (
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send every event of structlog and of the standard library through one renderer, from ``level`` up.
 
-    Safe to call again: the last call holds for every logger. What was bound with ``structlog.contextvars`` stands on each line.
+    Safe to call again: the last call holds for every logger. What was bound with ``structlog.contextvars``
+    stands on each line.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
