@@ -1,5 +1,6 @@
 """What goes wrong on demand: faults armed for an endpoint, a tenant, some calls."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from sandbox.rendering import plain
 # Instead of an answer's work: the answer is made up.
 MADE_UP = ("status", "empty", "html", "errorcode", "login_page")
 # The right answer, spoilt on its way.
-ON_THE_WAY = ("truncated", "cut", "drip", "trickle", "slow", "reset", "lost_answer")
+ON_THE_WAY = ("truncated", "cut", "drip", "trickle", "slow", "held", "reset", "lost_answer")
 # The list itself answers wrongly.
 IN_THE_LIST = ("filter_ignored", "empty_list", "short_page", "wrong_order")
 # What Dext alone does: its token dies with the call, its file is not the one that was told.
@@ -87,6 +88,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.armed: list[Fault] = []
+        self._cleared = asyncio.Event()
 
     def meet(self, endpoint: str, tenant: str | None) -> Fault | None:
         """The fault that this call meets, used up by one; every other that it passes skips by one."""
@@ -102,6 +104,16 @@ class Faults:
                     self.armed.remove(fault)
             return fault
         return None
+
+    def clear(self) -> None:
+        """Take every fault away; what was held goes on its way."""
+        self.armed.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
+
+    async def cleared(self) -> None:
+        """Come back when the faults are next taken away."""
+        await self._cleared.wait()
 
     def removed_tenants(self) -> frozenset[str]:
         """Tenants that are gone from their connections as long as the fault is armed."""

@@ -79,6 +79,8 @@ class Passage:
             answer = self.made_up(call, fault) if fault and fault.kind in MADE_UP else await work(fault)
             headers = self.headers(call, answer, admission)
             call.status, call.rows = answer.status, answer.rows
+            if fault is not None and fault.kind == "held":
+                await world.faults.cleared()
             return await send(request, answer, headers, fault)
         except ConnectionError:
             return web.Response(status=500)  # the client has left: nobody will see it

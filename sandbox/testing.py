@@ -208,7 +208,7 @@ class Sandbox:
         return list(self.control("GET", "faults")["faults"])
 
     def clear_faults(self) -> None:
-        """Take every fault away."""
+        """Take every fault away; answers that were `held` go on their way."""
         self.control("DELETE", "faults")
 
     def limits(self, tenant: str | None = None, **numbers: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class World:
 
     def calm(self) -> None:
         """No faults, no armed edits, the usual limits with nothing used up; data, clock and tokens stay."""
-        self.faults.armed.clear()
+        self.faults.clear()
         self.edits.armed.clear()
         self.reading = "inclusive"
         self.limits.calm()

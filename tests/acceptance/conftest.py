@@ -7,8 +7,9 @@ import pytest
 from celery import Celery
 
 from ledgertide.api import Door
-from store import history, organisations, records
+from store import history, organisations, records, status
 from store.history import RunLine
+from store.status import FeedLine
 from sync.services import SHAPES, Services
 from tasks.process import open_for
 from tests.acceptance.running import FEEDS, Running, running
@@ -62,6 +63,15 @@ class Customer:
             found = organisations.find(tx, self.slug)
             lines = history.run_lines(tx.scope(found.id), 1000)
         return [line for line in lines if line.resource == resource]
+
+    def lines(self) -> list[FeedLine]:
+        """What each of its feeds says."""
+        with self.services.database.reading() as tx:
+            return status.lines(tx.scope(organisations.find(tx, self.slug).id))
+
+    def line(self, resource: str) -> FeedLine:
+        """What one of its feeds says."""
+        return next(line for line in self.lines() if line.resource == resource)
 
     def record_ids(self, resource: str) -> set[str]:
         """The ids of its records that are not gone."""

@@ -30,17 +30,17 @@ def test_a_hundred_presses_during_a_run_make_exactly_one_more(
 ) -> None:
     before = len(customer.runs())
     calls = installation.sandbox.last_call()
-    # The first run's answer was chosen before the edit, and is long on its way.
-    installation.sandbox.faults("slow", endpoint="Contacts", tenant=customer.tenant_id, seconds=3, count=1)
+    # The first run's answer was chosen before the edit, and is on its way until all have pressed.
+    installation.sandbox.faults("held", endpoint="Contacts", tenant=customer.tenant_id)
     first = door.sync_now(customer.slug, CONTACTS, by="test")
-    until(lambda: first.state().state == "running")
+    until(lambda: not installation.sandbox.faults_left())
 
     presses = [door.sync_now(customer.slug, CONTACTS, by="test") for _ in range(99)]
-    assert not first.state().done, "the first run ended before all had pressed"
     installation.sandbox.edit(
         customer.tenant_id, CONTACTS, count=1, which="first", fields={"Name": "Edited before the last press"}
     )
     last = door.sync_now(customer.slug, CONTACTS, by="test")
+    installation.sandbox.clear_faults()
 
     assert all(press.wait(timedelta(seconds=30)).done for press in (first, *presses, last))
     assert len(customer.runs()) == before + 2
@@ -69,25 +69,12 @@ def test_three_raw_messages_before_it_starts_make_one_run(
     for _ in range(3):
         app.send_task("sync.now", (customer.slug, CONTACTS))
     app.close()
-    until(lambda: asked(installation, customer) == first.generation + 3)
+    until(lambda: customer.line(CONTACTS).asked == first.generation + 3)
     assert not first.state().done, "the run started before all messages had come"
 
     until(lambda: first.state().done)
     assert len(customer.runs()) == before + 1
-    assert served(installation, customer) == first.generation + 3
-
-
-def asked(installation: Running, customer: Customer) -> int:
-    return int(line(installation, customer)["asked"])
-
-
-def served(installation: Running, customer: Customer) -> int:
-    return int(line(installation, customer)["served"])
-
-
-def line(installation: Running, customer: Customer) -> dict[str, Any]:
-    feeds = installation.asks("feeds", customer.slug)
-    return dict(next(feed for feed in feeds if feed["resource"] == CONTACTS))
+    assert customer.line(CONTACTS).served == first.generation + 3
 
 
 def test_organisations_out_of_calls_hold_up_nobody(
@@ -102,8 +89,8 @@ def test_organisations_out_of_calls_hold_up_nobody(
     answered = door.sync_now(customer.slug, CONTACTS, by="test").wait(timedelta(seconds=30))
 
     assert answered.done
-    feeds = [feed for one in poor for feed in installation.asks("feeds", one.slug)]
-    assert len([feed for feed in feeds if feed["state"] == "waiting for rate limit"]) > 8 + 4
+    waiting = [line for one in poor for line in one.lines() if line.state == "waiting for rate limit"]
+    assert len(waiting) > 8 + 4
     newest = customer.runs()[0]
     assert newest.asked_by == "test"
     # Nothing of it stood in a queue: what waits is a row.
@@ -147,8 +134,8 @@ def test_a_press_while_redis_is_away_is_kept_and_starts_when_it_is_back(
 
     assert ended.returncode == 0
     assert "starts when the queue is back" in ended.stdout
-    pressed = asked(installation, customer)
-    until(lambda: served(installation, customer) >= pressed)
+    pressed = customer.line(CONTACTS).asked
+    until(lambda: customer.line(CONTACTS).served >= pressed)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +177,7 @@ class TestFlower:
     def test_an_operator_starts_a_run_and_finds_its_receipt(
         self, installation: Running, customer: Customer
     ) -> None:
-        before = asked(installation, customer)
+        before = customer.line(CONTACTS).asked
         body = json.dumps({"args": [customer.slug, CONTACTS]}).encode()
 
         status, task = self.ask(installation, "/api/task/async-apply/sync.now", body, signed_in=True)
@@ -198,7 +185,7 @@ class TestFlower:
         assert status == 200
         receipt = until(lambda: self.result(installation, task["task-id"]))
         assert receipt["generation"] == before + 1
-        until(lambda: served(installation, customer) > before)
+        until(lambda: customer.line(CONTACTS).served > before)
 
     def test_a_refused_press_says_so_in_a_sentence(self, installation: Running) -> None:
         body = json.dumps({"args": ["nobody-here", CONTACTS]}).encode()

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -165,6 +166,23 @@ def test_a_slow_answer_comes_whole_after_its_time(sandbox, ask):
 
     assert time.monotonic() - began >= 0.3
     assert len(_rows(answer)) == 100
+
+
+def test_a_held_answer_was_chosen_before_and_comes_once_faults_are_cleared(sandbox, ask, tenants):
+    sandbox.faults("held")
+    before = sandbox.dump(tenants[0], "xero.contacts")[0]["Name"]
+
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(ask)
+        while sandbox.faults_left():
+            assert not held.done()
+        sandbox.edit(tenants[0], "xero.contacts", which="first", fields={"Name": "Edited while it was held"})
+        assert not held.done()
+        sandbox.clear_faults()
+        names = {contact["Name"] for contact in held.result().json()["Contacts"]}
+
+    assert before in names
+    assert "Edited while it was held" not in names
 
 
 def test_a_reset_does_no_work(sandbox, ask, tenants):
