@@ -14,6 +14,7 @@ import tenacity
 from pydantic import SecretStr
 
 from config.limits import CallClass
+from config.points import reached
 from connectors import hints
 from connectors.errors import ConnectorError, RateLimitedError, TransientError, UnknownOutcomeError
 from connectors.transport import Answer, Transport
@@ -163,6 +164,7 @@ class ApiClient:
             before_attempt()
             permit = self._permit(account, call_class)
             calls += 1
+            reached("call.permitted")
             answer = self._send(request, permit)
             return Got(read(answer), calls, len(answer.body))
 
@@ -206,6 +208,7 @@ class ApiClient:
         except BaseException as failure:
             self._limiter.failed(permit, outage=isinstance(failure, TransientError))
             raise
+        reached("call.answered")
         answer = self._dialect.meant(answer)
         if answer.status >= 500:
             self._limiter.failed(permit, outage=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from celery import Celery
 
+from config.points import reached
 from limiter.client import LimiterUnavailableError
 from store import dispatch, duties, feeds, markers, runs
 from store.database import Transaction
@@ -49,9 +50,11 @@ class Ticker:
             with services.database.transaction() as tx:
                 dispatch.recover(tx)
             raise
+        reached("tick.begun")
         with services.database.transaction() as tx:
             if not markers.begin_turn(tx):
                 return {}
+            reached("tick.turn")
             if markers.replace(tx, "epoch", epoch):
                 dispatch.forget_messages(tx)
             recovered = dispatch.recover(tx)
@@ -59,20 +62,26 @@ class Ticker:
                 # Over: all go on. Not over, but time to look: one does.
                 recovered += dispatch.wake(tx, "provider unavailable", None if outage is None else 1)
             # A message taken for lost may only be waiting: without workers the queue must not fill up.
-            pressed = dispatch.unpublished(tx, "now", max(0, MOST_AT_ONCE - lengths["now"]))
+            pressed = self._unpublished(tx, "now", max(0, MOST_AT_ONCE - lengths["now"]))
             # Neither those that go on nor those that begin may keep the others off the belt.
-            again = dispatch.unpublished(tx, "sync", (room + 1) // 2)
+            again = self._unpublished(tx, "sync", (room + 1) // 2)
             opened = self._open_due(tx, room - len(again))
-            again += dispatch.unpublished(tx, "sync", room - len(again) - len(opened))
+            again += self._unpublished(tx, "sync", room - len(again) - len(opened))
             due_duties = duties.take_due(tx)
+            reached("tick.planned")
+        reached("tick.committed")
         belt = [message for message in (*again, *opened) if message.lane == "sync"]
         asked_for = [message for message in opened if message.lane != "sync"]
         sent = enqueue.publish(self._app, [*pressed, *asked_for])
+        reached("tick.sent")
         self._sent = enqueue.publish(self._app, belt)
         enqueue.send_duties(self._app, due_duties)
         services.pulse.beat("beat")
         told = {"recovered": recovered, "sent": sent + self._sent, "duties": len(due_duties)}
         return told if any(told.values()) else {}
+
+    def _unpublished(self, tx: Transaction, lane: str, limit: int) -> list[Message]:
+        return dispatch.unpublished(tx, lane, limit, resend_after=self._services.pace.resend_after)
 
     def _open_due(self, tx: Transaction, room: int) -> list[Message]:
         if room <= 0:

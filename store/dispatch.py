@@ -84,9 +84,11 @@ def wake(tx: Transaction, reason: str, limit: int | None = None) -> int:
     )
 
 
-def unpublished(tx: Transaction, lane: str, limit: int) -> list[Message]:
+def unpublished(
+    tx: Transaction, lane: str, limit: int, *, resend_after: timedelta = RESEND_AFTER
+) -> list[Message]:
     """Queued runs that no message is on its way for, latest first, organisations in turn."""
-    lost = or_(runs.c.published_at.is_(None), runs.c.published_at < tx.now - RESEND_AFTER)
+    lost = or_(runs.c.published_at.is_(None), runs.c.published_at < tx.now - resend_after)
     late = lateness(tx.now)
     turn = func.row_number().over(partition_by=runs.c.connection_id, order_by=late.desc())
     waiting = (
@@ -102,7 +104,7 @@ def unpublished(tx: Transaction, lane: str, limit: int) -> list[Message]:
         .subquery()
     )
     # What could not be claimed would only be sent again; the lost ones are not in their own way.
-    busy = busy_by_connection(sent_since=tx.now - RESEND_AFTER)
+    busy = busy_by_connection(sent_since=tx.now - resend_after)
     allowed = (
         CLAIMS_PER_CONNECTION + 1 if lane == "now" else CLAIMS_PER_CONNECTION - _kept_for_due(tx, waiting)
     )

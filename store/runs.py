@@ -23,6 +23,7 @@ from sqlalchemy import Select, and_, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from config.points import reached
 from store.database import Transaction
 from store.feeds import CLAIMS_PER_CONNECTION, due_beside, next_due
 from store.models import feeds, presses, runs
@@ -208,6 +209,7 @@ def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim | None:
     # Copied while nothing has been read: a press that comes later asks for more than this run can give.
     generation = feed.asked if run.pages == 0 else run.generation
     tx.execute(update(runs).where(runs.c.id == run.id).values(fence=feed.fence, generation=generation))
+    reached("claim.taken")
     return Claim(
         run_id=run.id,
         slice=run.slice,

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
+from config.points import reached
 from connectors.errors import ConfigurationError, ConnectorError, GrantLostError, TransientError
 from connectors.oauth import TokenPair, XeroIdentity
 from store import grants
@@ -35,7 +36,15 @@ class _Unsaved:
 class Tokens:
     """Access tokens by grant: one refresh at a time over all workers, and no rotated pair is ever lost."""
 
-    def __init__(self, database: Database, vault: Vault, identity: XeroIdentity) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        identity: XeroIdentity,
+        *,
+        refresh_lease: timedelta = grants.REFRESH_LEASE,
+    ) -> None:
+        self._refresh_lease = refresh_lease
         self._database = database
         self._vault = vault
         self._identity = identity
@@ -61,7 +70,7 @@ class Tokens:
         give_up_at = time.monotonic() + WAIT_FOR_OTHER.total_seconds()
         while True:
             with self._database.transaction() as tx:
-                ours = grants.begin_refresh(tx, grant)
+                ours = grants.begin_refresh(tx, grant, lease=self._refresh_lease)
             if ours:
                 return self._refresh(grant)
             current = self.load(grant.id)
@@ -90,8 +99,10 @@ class Tokens:
 
     def _refresh(self, grant: StoredGrant) -> StoredGrant:
         """Send the pair we hold the lease for; save the answer only over that same pair."""
+        reached("refresh.begun")
         try:
             pair = self._identity.refresh(grant.refresh_token)
+            reached("refresh.answered")
         except GrantLostError:
             with self._database.transaction() as tx:
                 believed = grants.kill(tx, grant)
@@ -104,7 +115,9 @@ class Tokens:
             raise
         with self._lock:
             self._unsaved[grant.id, grant.version] = _Unsaved(grant, pair, time.monotonic())
-        return self.load(grant.id)
+        saved = self.load(grant.id)
+        reached("refresh.saved")
+        return saved
 
     def _save_what_is_unsaved(self) -> bool:
         """Bring every pair we still hold into the database; whether there was one.

@@ -4,6 +4,7 @@ from typing import Any
 
 from config.cadence import COMPARISON_AT_THE_LATEST
 from config.limits import CallClass
+from config.points import reached
 from connectors import errors
 from connectors.pages import Cursor, Page
 from store import feeds, runs, stretch, vanished
@@ -40,9 +41,11 @@ def run_slice(services: Services, claim: Claim) -> Outcome:
         cursor, fresh = _start(services, claim)
         while True:
             page = reader.read(cursor, call_class)
+            reached("page.read")
             outcome = _store(services, claim, reader, page, fresh=fresh)
             if outcome:
                 return outcome
+            reached("page.committed")
             cursor, fresh = page.cursor, False
     except errors.RateLimitedError as error:
         calls = reader.calls_in_vain(error)
@@ -100,6 +103,7 @@ def _store(services: Services, claim: Claim, reader: Reader, page: Page, *, fres
         if verdict and not verdict.proven:
             feeds.warn(tx, claim.feed_id, code="unproven", sentence=UNPROVEN_SENTENCE)
         newest_event = tell(tx, claim, stored, tally)
+        reached("page.written")
     return outcome and Outcome(outcome.state, outcome.reason, outcome.messages, newest_event)
 
 
@@ -115,6 +119,7 @@ def _conclude(tx: Any, services: Services, claim: Claim) -> vanished.Verdict:
         run_id=claim.run_id,
     )
     feeds.plan_comparison(tx, claim.feed_id, whole=shape.whole, proven=verdict.proven)
+    reached("vanish.concluded")
     return verdict
 
 
@@ -130,11 +135,13 @@ def _go_on(tx: Any, services: Services, claim: Claim, reader: Reader, page: Page
     if page.last:
         _learn(tx, services, claim, reader)
         ending = runs.end(tx, claim)
+        reached("run.ended")
         return Outcome("done", messages=(ending.follow_up,) if ending.follow_up else ())
     if outcome := _give_way(tx, services, claim):
         return outcome
     if reader.used_up():
         rest = runs.release(tx, claim)
+        reached("run.released")
         return Outcome("continues", messages=(rest,) if rest else ())
     return None
 
@@ -151,6 +158,7 @@ def _give_way(tx: Any, services: Services, claim: Claim) -> Outcome | None:
     if not (_is_comparison(services, claim) and runs.must_yield(tx, claim)):
         return None
     ending = runs.yield_(tx, claim)
+    reached("run.yielded")
     return Outcome("yielded", messages=(ending.follow_up,) if ending.follow_up else ())
 
 

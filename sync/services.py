@@ -15,10 +15,12 @@ from connectors.xero import ENDPOINTS, XeroConnector
 from limiter.belt import Belt
 from limiter.epoch import Epoch
 from limiter.limiter import Limiter
-from limiter.locks import QueueingLock
+from limiter.locks import HELD_FOR, QueueingLock
 from limiter.pulse import Pulse
 from store.database import Database
-from store.grants import Vault
+from store.dispatch import RESEND_AFTER
+from store.grants import REFRESH_LEASE, Vault
+from store.runs import LEASE
 from sync.grants import Tokens
 
 SHAPES: dict[str, Shape] = {endpoint.resource: endpoint.shape for endpoint in ENDPOINTS}
@@ -26,11 +28,14 @@ SHAPES: dict[str, Shape] = {endpoint.resource: endpoint.shape for endpoint in EN
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a slice and a lease last; tests make them short."""
+    """How long a slice, a lease and a lost message last; tests make them short."""
 
     slice: timedelta = timedelta(seconds=5)
     press_slice: timedelta = timedelta(seconds=2)
-    lease: timedelta = timedelta(seconds=45)
+    lease: timedelta = LEASE
+    resend_after: timedelta = RESEND_AFTER
+    message_lock: timedelta = HELD_FOR
+    refresh_lease: timedelta = REFRESH_LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +96,14 @@ def open_services(
         settings=settings,
         database=database,
         limiter=limiter,
-        queueing_lock=QueueingLock(redis_url),
+        queueing_lock=QueueingLock(redis_url, pace.message_lock),
         epoch=Epoch(redis_url),
         belt=Belt(redis_url),
         pulse=Pulse(redis_url),
         vault=vault,
         api=api,
         identity=identity,
-        tokens=Tokens(database, vault, identity),
+        tokens=Tokens(database, vault, identity, refresh_lease=pace.refresh_lease),
         xero=XeroConnector(api),
         pace=pace,
     )

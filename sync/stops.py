@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from config.points import reached
 from connectors import errors
 from connectors.oauth import Tenant
 from connectors.pages import FILTER_IGNORED, UNPROVEN
@@ -71,6 +72,7 @@ def wait(
             return Outcome("yielded", error.reason, (ending.follow_up,) if ending.follow_up else ())
         length = _while_away() if error.reason == "provider unavailable" else error.wait
         runs.snooze(tx, claim, wait=length, reason=error.reason, calls=calls)
+        reached("run.snoozed")
         used(tx, claim, calls)
     return Outcome("snoozed", error.reason)
 
@@ -84,6 +86,7 @@ def stop(services: Services, claim: Claim, error: errors.ConnectorError, *, call
     with services.database.transaction() as tx:
         length = _back_off(claim) if reason == "back-off" else None
         runs.snooze(tx, claim, wait=length, reason=reason, error=_fields(error), calls=calls)
+        reached("run.snoozed")
         if isinstance(error, errors.AccessLostError):
             organisations.lose_access(tx, link)
         if isinstance(error, errors.UnsupportedError):

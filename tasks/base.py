@@ -6,6 +6,7 @@ import time
 import structlog
 from celery import Task
 
+from config.points import reached
 from limiter.client import LimiterUnavailableError
 from store import runs
 from store.database import DatabaseUnavailableError
@@ -38,6 +39,7 @@ class SyncTask(Task):  # type: ignore[misc]  # celery has no types
         """Take the slice, if it is still there to take. Its message is used up either way."""
         with contextlib.suppress(LimiterUnavailableError):  # then no message can be sent anyway
             self.services.queueing_lock.free(("now", "sync"), run_id)
+        reached("claim.begun")
         try:
             with self.services.database.transaction() as tx:
                 return runs.claim(tx, run_id, slice_number, lease=self.services.pace.lease)
@@ -56,6 +58,7 @@ class SyncTask(Task):  # type: ignore[misc]  # celery has no types
             run=claim.run_id,
             slice=claim.slice,
         ):
+            reached("claim.committed")
             try:
                 outcome = self._outcome(claim)
             except LeaseLostError as error:
@@ -65,7 +68,9 @@ class SyncTask(Task):  # type: ignore[misc]  # celery has no types
                 # The run stays ours on paper until its lease runs out; then beat sends it again.
                 log.error("database_unavailable", why=str(error))  # noqa: TRY400 - the sentence says it all
                 return
+            reached("slice.ended")
             enqueue.publish(self.app, outcome.messages)
+            reached("slice.told")
             _tell(outcome, time.monotonic() - began)
 
     def _outcome(self, claim: Claim) -> Outcome:

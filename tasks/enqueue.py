@@ -11,6 +11,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import KombuError
 
+from config.points import reached
 from limiter.client import LimiterUnavailableError
 from store import dispatch, duties, organisations, presses
 from store.database import DatabaseUnavailableError
@@ -61,6 +62,7 @@ def press(
         record_id=record_id,
         idempotency_key=idempotency_key,
     )
+    reached("press.recorded")
     publish(app, receipt.messages)
     return receipt
 
@@ -146,7 +148,9 @@ def publish(app: Celery, messages: Sequence[Message]) -> int:
             if services.queueing_lock.take(message.lane, message.run_id):
                 taken.append(message)  # noqa: PERF401 - what was taken counts when the next one fails
         if taken:
+            reached("publish.locked")
             _send(app, taken)
+            reached("publish.sent")
     except NOT_SENT as error:
         log.warning("queue_unavailable", messages=len(messages), why=type(error).__name__)
         _take_back(services, messages, taken)

@@ -9,14 +9,14 @@ from config.settings import Settings
 from store import migrations
 from store.database import DatabaseUnavailableError
 from store.migrations import NotMigratedError
-from sync.services import SHAPES, Services, open_services
+from sync.services import SHAPES, Services
 
 log = structlog.get_logger()
 
 
 def open_for(app: Celery, settings: Settings) -> Services:
     """The app's services; raises NotMigratedError or DatabaseUnavailableError before any work is taken."""
-    services = open_services(settings)
+    services: Services = app.open_services(settings)
     try:
         migrations.check(services.database, SHAPES.values())
     except BaseException:

@@ -10,6 +10,7 @@ import tasks.sync
 import tasks.upkeep  # noqa: F401 - the app brings its tasks, also where nobody works but only sends
 from config.logging import configure
 from config.settings import Settings, load_settings
+from sync.services import open_services
 from workers import lifecycle  # noqa: F401 - its signals open and close the services
 from workers.queues import QUEUES, ROUTES
 
@@ -30,6 +31,7 @@ def make_app(settings: Settings) -> Celery:
         set_as_current=False,
     )
     app.settings = settings
+    app.open_services = open_services
     app.conf.update(
         task_queues=QUEUES,
         task_default_queue="now",
