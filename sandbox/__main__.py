@@ -6,11 +6,14 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
+from sandbox.calls import Call
 from sandbox.life import live
+from sandbox.rendering import plain
 from sandbox.server import make_app
 from sandbox.state import Keeper, StateError
 from sandbox.world import World
@@ -39,7 +42,8 @@ async def _serve(world: World, keeper: Keeper, arguments: argparse.Namespace) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    runner = web.AppRunner(make_app(world, keeper.save), access_log=None, shutdown_timeout=0.5)
+    app = make_app(world, keeper.save, _written(arguments.writes))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     duties = []
     try:
@@ -61,6 +65,20 @@ async def _serve(world: World, keeper: Keeper, arguments: argparse.Namespace) ->
         keeper.save()
 
 
+def _written(folder: Path | None) -> Callable[[Call], None]:
+    """Notes each write as a line in a file of this process's own."""
+    if folder is None:
+        return lambda _call: None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{os.getpid()}.jsonl"
+
+    def note(call: Call) -> None:
+        with path.open("ab") as file:
+            file.write(plain(vars(call)) + b"\n")
+
+    return note
+
+
 async def _watch(parent: int, stopped: asyncio.Event) -> None:
     """Stop when the process that wanted us is gone; a killed test must not leave a sandbox behind."""
     while os.getppid() == parent:
@@ -80,6 +98,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="file that lets a restart go on as the same Xero")
     parser.add_argument("--edits-per-minute", type=_not_negative, default=0.0, help="life goes on by itself")
     parser.add_argument("--client-secret", help="instead of the seed's own")
+    parser.add_argument(
+        "--writes",
+        type=Path,
+        metavar="FOLDER",
+        default=os.environ.get("SANDBOX_WRITES"),  # noqa: TID251 - it has no settings of ours
+        help="note every write in a file there (SANDBOX_WRITES says it for every sandbox)",
+    )
     parser.add_argument("--exit-with", type=int, metavar="PID", help="end when this parent process ends")
     return parser.parse_args()
 

@@ -19,6 +19,10 @@ class Call:
     path: str
     query: str
     if_modified_since: str | None
+    agent: str = ""  # who calls, by its own name
+    key: str | None = None  # a write's Idempotency-Key
+    digest: str = ""  # of a write: where and what, so that two of them can be told apart
+    body: str | None = None  # what a write sent; of a file, its length alone
     in_flight: int = 0
     status: int | None = None
     problem: str | None = None

@@ -18,6 +18,7 @@ from sandbox.records import WIDEST
 from sandbox.rendering import plain
 from sandbox.resources import BY_RESOURCE
 from sandbox.world import World
+from sandbox.writes.control import WriteDoors
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -25,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 def control_routes(world: World) -> list[web.RouteDef]:
     """Every control door."""
-    doors, budgets = Control(world), Budgets(world)
+    doors, budgets, writes = Control(world), Budgets(world), WriteDoors(world)
     table: Mapping[tuple[str, str], Callable[[web.Request, Asked], Any]] = {
         ("GET", "grants"): doors.grants,
         ("GET", "dump/{tenant}/{resource}"): doors.dump,
@@ -42,6 +43,8 @@ def control_routes(world: World) -> list[web.RouteDef]:
         ("POST", "clock"): doors.advance,
         ("POST", "spend"): budgets.spend,
         ("POST", "calm"): doors.calm,
+        ("GET", "writes/{tenant}"): writes.told,
+        ("POST", "writes"): writes.refuse,
         ("GET", "since"): doors.since,
         ("POST", "since"): doors.change_since,
     }
@@ -156,6 +159,8 @@ class Control:
             body=asked.text("body"),
             seconds=_or(asked.number("seconds"), 0.2),
             rows=_or(asked.whole("rows", least=1), 1),
+            every=_or(asked.whole("every", least=1), 1),
+            method=asked.text("method", ("GET", "POST", "PUT", "DELETE")),
         )
         asked.done()
         if kind == "tenant_removed" and fault.tenant is None:

@@ -34,7 +34,10 @@ _LOGIN = (
 
 @dataclass
 class Fault:
-    """One armed fault; `count` None stays until cleared, `skip` lets so many calls pass first."""
+    """One armed fault; `count` None stays until cleared, `skip` lets so many calls pass first.
+
+    `every`: of the calls that it concerns, each so many-th meets it.
+    """
 
     kind: str
     endpoint: str | None = None
@@ -46,14 +49,19 @@ class Fault:
     body: str | None = None
     seconds: float = 0.2
     rows: int = 1
+    every: int = 1
+    method: str | None = None
+    seen: int = 0
 
-    def concerns(self, endpoint: str, tenant: str | None) -> bool:
+    def concerns(self, endpoint: str, tenant: str | None, method: str) -> bool:
         """Whether a call could meet this fault; one of no endpoint concerns the lists alone,
         and Dext only when it names an account.
         """
         if self.endpoint is None and endpoint in {"token", "connections", "dext.token", "dext.revoke"}:
             return False
         if self.endpoint is None and self.tenant is None and endpoint.startswith("dext."):
+            return False
+        if self.method not in {None, method}:
             return False
         return self.endpoint in {None, endpoint} and self.tenant in {None, tenant}
 
@@ -90,13 +98,16 @@ class Faults:
         self.armed: list[Fault] = []
         self._cleared = asyncio.Event()
 
-    def meet(self, endpoint: str, tenant: str | None) -> Fault | None:
+    def meet(self, endpoint: str, tenant: str | None, method: str) -> Fault | None:
         """The fault that this call meets, used up by one; every other that it passes skips by one."""
         for fault in self.armed:
-            if fault.kind == "tenant_removed" or not fault.concerns(endpoint, tenant):
+            if fault.kind == "tenant_removed" or not fault.concerns(endpoint, tenant, method):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
+                continue
+            fault.seen += 1
+            if fault.seen % fault.every:
                 continue
             if fault.count is not None:
                 fault.count -= 1

@@ -122,6 +122,11 @@ def answer_one(records: RecordList, wanted: str, query: Mapping[str, str], now_m
     return _answer(_head(endpoint, now_ms), endpoint, [records.body(found, view)])
 
 
+def enclosed(endpoint: Endpoint, bodies: Sequence[bytes], now_ms: int) -> Answer:
+    """Records in the envelope of their list, as a write answers."""
+    return _answer(_head(endpoint, now_ms), endpoint, bodies)
+
+
 def _answer(head: dict[str, object], endpoint: Endpoint, bodies: Sequence[bytes]) -> Answer:
     body = envelope(head, endpoint.key, bodies, compact=endpoint.compact)
     return Answer(200, body, headers={"Xero-Correlation-Id": str(head["Id"])}, rows=len(bodies))

@@ -34,11 +34,11 @@ SCOPES = " ".join(
     (
         "openid profile email offline_access",
         *sorted(_READ),
-        "accounting.invoices accounting.attachments.read",
+        "accounting.invoices accounting.attachments",
         "accounting.transactions.read",  # the old broad one: maybe no other opens receipts and claims
     )
 )
-"""What every consent was given for: to read each list, and to write invoices."""
+"""What every consent was given for: to read each list, and to write documents and their files."""
 
 
 @dataclass

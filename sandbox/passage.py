@@ -45,6 +45,8 @@ class Passage:
             path=request.path,
             query=request.query_string,
             if_modified_since=request.headers.get("If-Modified-Since"),
+            agent=request.headers.get("User-Agent", ""),
+            key=request.headers.get("Idempotency-Key"),
         )
 
     async def counted(self, request: web.Request, call: Call, work: Work) -> web.StreamResponse:
@@ -69,7 +71,7 @@ class Passage:
         """Answer a call that was let in, or refused."""
         started = perf_counter()
         world = self.world
-        fault = None if call.problem else world.faults.meet(call.endpoint, call.tenant)
+        fault = None if call.problem else world.faults.meet(call.endpoint, call.tenant, call.method)
         call.fault = fault.kind if fault else None
         try:
             if world.latency and not call.problem:

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.world import World
 
 SECONDS = 2.0
-_FORMAT = 2
+_FORMAT = 3
 
 
 class StateError(Exception):
@@ -63,6 +63,7 @@ class Keeper:
             "faults": world.faults.armed,
             "armed": world.edits.armed,
             "edits": world.edits.source.getstate(),
+            "writes": world.desk.tell(),
             "calls": world.calls.last,
         }
 
@@ -82,6 +83,7 @@ class Keeper:
         world.faults.armed = told["faults"]
         world.edits.armed = told["armed"]
         world.edits.source.setstate(told["edits"])
+        world.desk.take(told["writes"])
         world.calls.last = told["calls"]
 
 

@@ -199,8 +199,43 @@ class Sandbox:
         """The edits armed so far: how often each was `done` and which `ids` it changed."""
         return list(self.control("GET", "edit")["armed"])
 
+    def post(
+        self,
+        tenant: str,
+        path: str,
+        access_token: str,
+        body: object,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "POST",
+    ) -> Answer:
+        """Write to the Accounting API as a client would; bytes are sent as they are, all else as JSON."""
+        is_file = isinstance(body, bytes)
+        asked = {
+            "Authorization": f"Bearer {access_token}",
+            "xero-tenant-id": tenant,
+            "Accept": "application/json",
+            "Content-Type": "application/octet-stream" if is_file else "application/json",
+        }
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.call(method, f"/api.xro/2.0/{path}", asked | dict(headers or {}), sent)
+
+    def writes(self, tenant: str) -> dict[str, Any]:
+        """What was written: `applied` (document → status → how often), `notes`, `files`, by document."""
+        return dict(self.control("GET", f"writes/{tenant}"))
+
+    def refuse(self, tenant: str, document: str, words: str) -> None:
+        """Refuse whatever is wanted of a document, in these words, until `calm`."""
+        self.control("POST", "writes", {"tenant": tenant, "id": document, "words": words})
+
+    def approvals_left(self, tenant: str, number: int) -> None:
+        """So many approvals its plan still lets an organisation make."""
+        self.control("POST", "writes", {"tenant": tenant, "approvals_left": number})
+
     def faults(self, kind: str, **fields: Any) -> None:
-        """Arm a fault; fields: endpoint, tenant, count, skip, status, headers, body, seconds, rows."""
+        """Arm a fault; fields: endpoint, tenant, count, skip, status, headers, body, seconds, rows, every,
+        method.
+        """
         self.control("POST", "faults", {"kind": kind, **fields})
 
     def faults_left(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from sandbox.faults import Faults
 from sandbox.limits import Limits, Numbers
 from sandbox.lists import Reading
 from sandbox.oauth import Identity
+from sandbox.writes.desk import Desk
 
 
 class World:
@@ -29,6 +30,7 @@ class World:
         self.dext = DextWorld(self.dataset, self.clock)
         self.faults = Faults()
         self.edits = Edits(self.dataset, self.clock)
+        self.desk = Desk(self.dataset, self.clock)
         self.calls = Calls()
         self.version = 0  # rises with everything a restart must not forget
 
@@ -36,6 +38,7 @@ class World:
         """No faults, no armed edits, the usual limits with nothing used up; data, clock and tokens stay."""
         self.faults.clear()
         self.edits.armed.clear()
+        self.desk.ledger.calm()
         self.reading = "inclusive"
         self.limits.calm()
         self.dext.calm()
