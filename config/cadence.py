@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 # Source: the mission's own promise, and what people know from comparable products
 # (reference data every 2 hours, documents every hour).
 REFERENCE = timedelta(hours=2)
 DOCUMENTS = timedelta(hours=1)
+# Dext's lists only mirror the accounting software's, which Dext itself takes over once a day.
+# https://support.approvalmax.com/portal/en/kb/articles/how-often-is-data-synced-with-receiptbank
+REFERENCE_OF: Mapping[str, timedelta] = MappingProxyType({"dext": timedelta(hours=24)})
 
 
 def cadence_of(resource: str, given: Mapping[str, timedelta], *, reference: bool) -> timedelta:
-    """How often a resource is read: as an operator's settings say, or as its kind is."""
-    return given.get(resource, REFERENCE if reference else DOCUMENTS)
+    """How often a resource is read: as an operator's settings say, or as its provider and its kind are."""
+    of_its_kind = REFERENCE_OF.get(resource.partition(".")[0], REFERENCE) if reference else DOCUMENTS
+    return given.get(resource, of_its_kind)
 
 
 # The regular comparison of a whole list with the store: daily from spare budget,

@@ -52,6 +52,11 @@ class Outage:
 UNLIMITED = 1_000_000_000
 
 
+def is_unlimited(left: int) -> bool:
+    """Whether so many calls are left, or allowed, that nobody knows of a limit."""
+    return left > UNLIMITED / 2
+
+
 @dataclass(frozen=True)
 class Limits:
     """One provider's limits; every number may be changed, so a test can use a minute of 3 seconds.

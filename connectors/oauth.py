@@ -3,7 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import SecretStr
@@ -20,6 +20,7 @@ LIFETIME = timedelta(minutes=30)
 LOST = (
     "The consent is no longer valid: it was revoked, unused for 60 days, or renewed elsewhere. Connect again."
 )
+SPENT = "within 30 minutes the same one can be given again."
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Tenant:
     name: str
     type: str
     connection_id: str
+    expires_at: datetime | None = None
+    """When the provider ends the connection by itself, where it says so."""
 
 
 class XeroIdentity(Identity):
@@ -44,8 +47,12 @@ class XeroIdentity(Identity):
         transport: Transport | None = None,
     ) -> None:
         token_url = f"{identity_url.rstrip('/')}/connect/token"
-        super().__init__(Client(client_id, client_secret, token_url, LIFETIME, LOST, XERO), transport)
+        super().__init__(Client(client_id, client_secret, token_url, LIFETIME, LOST, SPENT, XERO), transport)
         self._connections_url = f"{api_url.rstrip('/')}/connections"
+
+    def user(self, access_token: SecretStr) -> str | None:
+        """Whose consent it is, by the token's own claim."""
+        return user_of(access_token)
 
     def connections(self, access_token: SecretStr) -> tuple[Tenant, ...]:
         """The organisations that this token's grant reaches."""

@@ -50,6 +50,8 @@ class Client:
     """How long an access token lasts, should an answer not say."""
     lost: str
     """What a person is told when the consent is over."""
+    spent: str
+    """What becomes of a refresh token once it was exchanged, for whoever gave it in vain."""
     dialect: Dialect
     auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
 
@@ -60,6 +62,22 @@ class Identity:
     def __init__(self, client: Client, transport: Transport | None = None) -> None:
         self._client = client
         self._transport = transport or Transport()
+
+    @property
+    def spent(self) -> str:
+        """What becomes of a refresh token once it was exchanged, for whoever gave it in vain."""
+        return self._client.spent
+
+    def admit(self, token: SecretStr) -> TokenPair:
+        """The pair behind a token that a person brings; raises as `refresh` does."""
+        return self.refresh(token)
+
+    def user(self, access_token: SecretStr) -> str | None:  # noqa: ARG002 - most tokens do not say
+        """Whose consent an access token stands for; None where it does not say.
+
+        Two consents of one person are one: two stored pairs of it would wear each other out.
+        """
+        return None
 
     def refresh(self, refresh_token: SecretStr) -> TokenPair:
         """Exchange a refresh token for a new pair. It is sent once: whoever calls decides what comes next.

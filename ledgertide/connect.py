@@ -1,5 +1,6 @@
 """Connect an organisation by importing an existing grant, checked against the provider's own list."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,24 +10,27 @@ from pydantic import SecretStr
 
 from config.cadence import cadence_of
 from connectors.errors import ConnectorError
-from connectors.oauth import Tenant, TokenPair, user_of
+from connectors.oauth import Tenant, TokenPair
 from ledgertide.problems import CommandError
+from limiter.limiter import Account
 from store import grants, organisations
 from store.database import Transaction
 from store.grants import SealError, StoredGrant
 from store.organisations import Organisation
+from sync.providers import PROVIDERS, provider_name
 from sync.services import SHAPES, Services
-
-PROVIDERS = ("xero",)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which of the provider's organisations is to be connected, and what it is called here."""
+    """Which of the provider's organisations is to be connected, and what it is called here.
+
+    Without a `tenant_id` it is the one that the grant reaches.
+    """
 
     provider: str
     name: str
-    tenant_id: str
+    tenant_id: str | None = None
     day_limit: int | None = None
 
 
@@ -38,35 +42,35 @@ def require_provider(name: str) -> None:
         raise CommandError(f"There is no provider {name!r}. {hint}")
 
 
-def connect_by_token(services: Services, wish: Wish, refresh_token: SecretStr, *, by: str) -> Organisation:
-    """Refresh the grant once, see that it reaches the tenant, and keep both together.
+def connect_by_token(services: Services, wish: Wish, token: SecretStr, *, by: str) -> Organisation:
+    """Take a grant over by its refresh token, see that it reaches the tenant, and keep both together.
 
-    Nothing is stored unless all of it succeeds; the refresh token given can be used again for
-    30 minutes then. A person's second consent replaces their first one, and other connections that
-    were waiting for a new consent, or whose grant no key opens, and are reached by this one are reconnected
-    as well.
+    Nothing is stored unless all of it succeeds. A person's second consent replaces their first one, and other
+    connections that were waiting for a new consent, or whose grant no key opens, and are reached by this one
+    are reconnected as well.
     """
-    with services.database.reading() as tx:
-        organisations.require_free(tx, provider=wish.provider, name=wish.name, tenant_id=wish.tenant_id)
-    pair = services.identity.refresh(refresh_token)
+    provider = services.provider(wish.provider)
+    connection_id = _connection_for(services, wish)
+    pair = provider.identity.admit(token)
     try:
-        tenants = services.identity.connections(pair.access_token)
-        _require_reached(wish.tenant_id, tenants)
-    except (ConnectorError, CommandError) as error:
+        tenants = provider.tenants(pair.access_token, Account(provider.name, connection_id))
+        tenant = _reached(wish, tenants)
+        _require_free(services, wish, tenant)
+    except (ConnectorError, CommandError, organisations.ConnectRefusedError) as error:
         raise CommandError(
-            f"{error} Nothing was stored. The refresh token was exchanged just now: "
-            "within 30 minutes the same one can be given again."
+            f"{error} Nothing was stored. The token was exchanged just now: {provider.identity.spent}"
         ) from error
     with services.database.transaction() as tx:
         grant_id = _keep(tx, services, wish.provider, pair)
-        _reconnect_waiting(tx, services, wish, grant_id, tenants, by)
-        return _connect(tx, services, wish, grant_id, by)
+        _reconnect_waiting(tx, services, wish.provider, tenant.id, grant_id, tenants, by)
+        return _connect(tx, services, wish, tenant, grant_id, by, connection_id)
 
 
 def connect_by_grant_of(services: Services, wish: Wish, other: str, *, by: str) -> Organisation:
     """Connect a further tenant of a consent that an organisation here came with already."""
+    provider = services.provider(wish.provider)
+    connection_id = _connection_for(services, wish)
     with services.database.reading() as tx:
-        organisations.require_free(tx, provider=wish.provider, name=wish.name, tenant_id=wish.tenant_id)
         holder = organisations.find(tx, other)
         links = [link for link in organisations.links(tx, holder.id) if link.provider == wish.provider]
     if not links:
@@ -74,9 +78,28 @@ def connect_by_grant_of(services: Services, wish: Wish, other: str, *, by: str) 
             f"{holder.slug} is not connected to {wish.provider}: give a refresh token instead."
         )
     grant = services.tokens.valid(links[0].grant_id)
-    _require_reached(wish.tenant_id, services.identity.connections(grant.access_token))
+    tenant = _reached(wish, provider.tenants(grant.access_token, Account(provider.name, connection_id)))
     with services.database.transaction() as tx:
-        return _connect(tx, services, wish, grant.id, by)
+        return _connect(tx, services, wish, tenant, grant.id, by, connection_id)
+
+
+def _connection_for(services: Services, wish: Wish) -> str:
+    """The id of the connection that this reconnects, or that a new one will have: calls count for it already.
+
+    Raises ConnectRefusedError before a token is spent on what cannot be.
+    """
+    with services.database.reading() as tx:
+        found = organisations.require_free(
+            tx, provider=wish.provider, name=wish.name, tenant_id=wish.tenant_id
+        )
+        links = organisations.links(tx, found.id) if found else []
+    known = [link.id for link in links if link.provider == wish.provider]
+    return known[0] if known else str(uuid.uuid4())
+
+
+def _require_free(services: Services, wish: Wish, tenant: Tenant) -> None:
+    with services.database.reading() as tx:
+        organisations.require_free(tx, provider=wish.provider, name=wish.name, tenant_id=tenant.id)
 
 
 def cadences(given: Mapping[str, timedelta], provider: str = "") -> dict[str, timedelta]:
@@ -89,12 +112,13 @@ def cadences(given: Mapping[str, timedelta], provider: str = "") -> dict[str, ti
     return {
         shape.resource: cadence_of(shape.resource, given, reference=shape.reference)
         for shape in SHAPES.values()
-        if shape.resource.startswith(provider)
+        if provider in ("", provider_name(shape.resource))
     }
 
 
 def _keep(tx: Transaction, services: Services, provider: str, pair: TokenPair) -> str:
     """Store the pair in place of the one we have of the same person, or as a new grant; returns its id."""
+    user_of = services.provider(provider).identity.user
     user = user_of(pair.access_token)
     for known in _known(tx, services, provider).values():
         if known is not None and user is not None and user_of(known.access_token) == user:
@@ -141,39 +165,58 @@ def _replace(tx: Transaction, services: Services, known: StoredGrant, pair: Toke
         lasts = timedelta(0)
 
 
-def _connect(tx: Transaction, services: Services, wish: Wish, grant_id: str, by: str) -> Organisation:
+def _connect(
+    tx: Transaction,
+    services: Services,
+    wish: Wish,
+    tenant: Tenant,
+    grant_id: str,
+    by: str,
+    connection_id: str | None = None,
+) -> Organisation:
     return organisations.connect(
         tx,
         provider=wish.provider,
         name=wish.name,
-        tenant_id=wish.tenant_id,
+        tenant_id=tenant.id,
         grant_id=grant_id,
         cadences=cadences(services.settings.cadences, wish.provider),
         actor=by,
         day_limit=wish.day_limit,
         off={shape.resource for shape in SHAPES.values() if shape.off},
+        connection_id=connection_id,
     )
 
 
 def _reconnect_waiting(
-    tx: Transaction, services: Services, wish: Wish, grant_id: str, tenants: tuple[Tenant, ...], by: str
+    tx: Transaction,
+    services: Services,
+    provider: str,
+    connected_now: str,
+    grant_id: str,
+    tenants: tuple[Tenant, ...],
+    by: str,
 ) -> None:
     """One consent may serve several organisations: what it revives need not be connected one by one."""
-    reached = {tenant.id for tenant in tenants} - {wish.tenant_id}
+    reached = {tenant.id: tenant for tenant in tenants if tenant.id != connected_now}
     slugs = {organisation.id: organisation.slug for organisation in organisations.everyone(tx)}
-    opened = _known(tx, services, wish.provider)
+    opened = _known(tx, services, provider)
     for link in organisations.every_link(tx):
-        if link.provider != wish.provider or link.tenant_id not in reached:
+        if link.provider != provider or link.tenant_id not in reached:
             continue
         if link.state != "connected" or opened[link.grant_id] is None:
-            again = Wish(link.provider, slugs[link.organisation_id], link.tenant_id, link.day_limit)
-            _connect(tx, services, again, grant_id, by)
+            again = Wish(provider, slugs[link.organisation_id], link.tenant_id, link.day_limit)
+            _connect(tx, services, again, reached[link.tenant_id], grant_id, by)
 
 
-def _require_reached(tenant_id: str, tenants: tuple[Tenant, ...]) -> None:
-    organisations_only = [tenant for tenant in tenants if tenant.type == "ORGANISATION"]
-    if tenant_id not in {tenant.id for tenant in organisations_only}:
-        reached = "; ".join(f"{tenant.name} ({tenant.id})" for tenant in organisations_only)
-        raise CommandError(
-            f"This grant does not reach the tenant {tenant_id}. It reaches: {reached or 'no organisation'}."
-        )
+def _reached(wish: Wish, tenants: tuple[Tenant, ...]) -> Tenant:
+    """The one that is wanted; without a wish there must be only one to have."""
+    found = {tenant.id: tenant for tenant in tenants if tenant.type == "ORGANISATION"}
+    said = "; ".join(f"{tenant.name} ({tenant.id})" for tenant in found.values()) or "no organisation"
+    if wish.tenant_id is None and len(found) != 1:
+        raise CommandError(f"Say which with --tenant-id. This grant reaches: {said}.")
+    if wish.tenant_id is None:
+        return next(iter(found.values()))
+    if wish.tenant_id not in found:
+        raise CommandError(f"This grant does not reach the tenant {wish.tenant_id}. It reaches: {said}.")
+    return found[wish.tenant_id]

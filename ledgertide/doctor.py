@@ -9,13 +9,14 @@ from datetime import timedelta
 
 from celery import Celery
 
-from config.limits import CallClass
-from config.settings import Settings, SettingsError
+from config.limits import CallClass, is_unlimited
+from config.settings import Settings, SettingsError, variable
 from connectors.errors import ConnectorError
 from connectors.http import Access
 from ledgertide.embedded.budgets import account_of
 from limiter import server
 from limiter.client import LimiterUnavailableError
+from limiter.limiter import Budget
 from store import grants, history, migrations, organisations, status
 from store.database import Database, DatabaseUnavailableError
 from store.grants import SealError
@@ -63,8 +64,9 @@ def examine(settings_of: Callable[[], Settings], live: str | None = None) -> Ite
             yield _beat(services)
         if database.ok and redis_answers:
             yield _queues(services)
-        yield _provider("identity service", settings.xero_identity_url, "LEDGERTIDE_XERO_IDENTITY_URL")
-        yield _provider("API", settings.xero_api_url, "LEDGERTIDE_XERO_API_URL")
+        for provider in services.providers.values():
+            for address in provider.addresses:
+                yield _provider(f"{provider.name} {address.what}", address.url, variable(address.setting))
         if database.ok:
             yield from _connections(services)
             yield _feeds(services)
@@ -156,17 +158,15 @@ def _queues(services: Services) -> Finding:
     return Finding("queues", True, said)
 
 
-def _provider(what: str, url: str, variable: str) -> Finding:
+def _provider(what: str, url: str, setting: str) -> Finding:
     try:
         with _OPENER.open(url, timeout=PROVIDER_ANSWERS_WITHIN_SECONDS):  # https, or http to this machine
             pass
     except urllib.error.HTTPError as answer:  # it answers: what it says to a stranger is its affair
         answer.close()
     except OSError as error:
-        return Finding(
-            f"xero {what}", False, f"{url} does not answer ({error}): check the network and {variable}."
-        )
-    return Finding(f"xero {what}", True, f"{url} answers")
+        return Finding(what, False, f"{url} does not answer ({error}): check the network and {setting}.")
+    return Finding(what, True, f"{url} answers")
 
 
 def _connections(services: Services) -> Iterator[Finding]:
@@ -214,7 +214,7 @@ def _advice(reason: str | None) -> str:
 
 
 def _live(services: Services, reference: str) -> Iterator[Finding]:
-    """Two real calls: what the grant reaches, and the organisation's own record."""
+    """Two real calls for each provider: what the grant reaches, and one small list."""
     try:
         with services.database.reading() as tx:
             found = organisations.find(tx, reference)
@@ -227,18 +227,18 @@ def _live(services: Services, reference: str) -> Iterator[Finding]:
 
 
 def _call(services: Services, slug: str, link: Link) -> Finding:
-    check = f"live {slug}"
+    check = f"live {slug} {link.provider}"
     try:
+        provider = services.provider(link.provider)
         grant = services.tokens.valid(link.grant_id)
-        tenants = services.identity.connections(grant.access_token)
+        tenants = provider.tenants(grant.access_token, account_of(link))
         if link.tenant_id not in {tenant.id for tenant in tenants}:
             return Finding(
                 check, False, f"the provider no longer lists the tenant {link.tenant_id}: reconnect it."
             )
-        resource = "xero.organisations"
-        page = services.xero.read(
-            resource,
-            services.xero.begin(resource, None),
+        page = provider.connector.read(
+            provider.smallest,
+            provider.connector.begin(provider.smallest, None),
             Access(account_of(link), grant.access_token, link.tenant_id),
             CallClass.PRESS,
             lambda: None,
@@ -249,6 +249,10 @@ def _call(services: Services, slug: str, link: Link) -> Finding:
     return Finding(
         check,
         True,
-        f"{len(page.records)} organisation read in {page.calls} call; left: {left.minute} this minute, "
-        f"{left.day} today, {left.app_minute} of the app's this minute",
+        f"{len(page.records)} of {provider.smallest} read in {page.calls} call; left: {_said(left)}",
     )
+
+
+def _said(left: Budget) -> str:
+    told = ((left.minute, "this minute"), (left.day, "today"), (left.app_minute, "of the app's this minute"))
+    return ", ".join(f"{calls} {of_what}" for calls, of_what in told if not is_unlimited(calls))

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from config.cadence import cadence_of
 from config.shapes import TEXT_LIMIT
 from connectors.endpoints import OUTER, Endpoint, Field, Paging, Statuses
-from connectors.xero import ENDPOINTS
 from ledgertide.output import length
 from store.tables import column_types
+from sync.providers import ENDPOINTS
 
 HABITS: dict[Paging, str] = {
     "whole": "whole",
@@ -107,7 +107,7 @@ def _line(endpoint: Endpoint) -> tuple[str, ...]:
         endpoint.about,
         HABITS[endpoint.paging],
         length(cadence_of(endpoint.resource, {}, reference=endpoint.reference)),
-        _code(endpoint.scope),
+        _code(endpoint.scope) if endpoint.scope else "",
         "yes" if endpoint.alone else "no",
         "off" if endpoint.off else "",
     )

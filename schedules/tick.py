@@ -18,7 +18,6 @@ from tasks import enqueue
 BELT_SECONDS = 2.0
 SHORTEST_BELT = 16
 MOST_AT_ONCE = 2000
-PROVIDER = "xero"
 
 
 class Ticker:
@@ -44,7 +43,7 @@ class Ticker:
             epoch = services.epoch.begin()
             lengths = services.belt.lengths(["now", "sync"])
             room = self._room(lengths["sync"])
-            outage = services.limiter.outage(PROVIDER)
+            outages = {name: services.limiter.outage(name) for name in services.providers}
         except LimiterUnavailableError:
             # Without Redis nothing can be sent; what is lost or waiting is put in order all the same.
             with services.database.transaction() as tx:
@@ -58,9 +57,7 @@ class Ticker:
             if markers.replace(tx, "epoch", epoch):
                 dispatch.forget_messages(tx)
             recovered = dispatch.recover(tx)
-            if not outage:
-                # Over: all go on. Not over, but time to look: one does.
-                recovered += dispatch.wake(tx, "provider unavailable", None if outage is None else 1)
+            recovered += dispatch.wake_after(tx, outages)
             # A message taken for lost may only be waiting: without workers the queue must not fill up.
             pressed = self._unpublished(tx, "now", max(0, MOST_AT_ONCE - lengths["now"]))
             # Neither those that go on nor those that begin may keep the others off the belt.

@@ -1,6 +1,6 @@
 """Which runs need a message: those whose lease ran out, whose wait is over, or whose message got lost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,9 +71,23 @@ def wake_connection(tx: Transaction, connection_id: str) -> None:
     )
 
 
-def wake(tx: Transaction, reason: str, limit: int | None = None) -> int:
-    """Bring back the runs that wait for this reason, the longest waiting first, before their time."""
-    waiting = and_(runs.c.state == "snoozed", runs.c.reason == reason)
+def wake_after(tx: Transaction, outages: Mapping[str, timedelta | None]) -> int:
+    """Bring back runs that wait for their provider: all once its outage is over, one when it is time to look.
+
+    `outages`: provider → how long until the next look at it; None: it is there.
+    """
+    return sum(
+        wake(tx, "provider unavailable", provider=provider, limit=None if outage is None else 1)
+        for provider, outage in outages.items()
+        if not outage
+    )
+
+
+def wake(tx: Transaction, reason: str, *, provider: str, limit: int | None = None) -> int:
+    """Bring back a provider's runs that wait for this reason before their time, the longest waiting first."""
+    waiting = and_(
+        runs.c.state == "snoozed", runs.c.reason == reason, runs.c.resource.startswith(f"{provider}.")
+    )
     chosen = (
         select(runs.c.id).where(runs.c.ended_at.is_(None), waiting).order_by(runs.c.opened_at).limit(limit)
     )

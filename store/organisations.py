@@ -100,7 +100,10 @@ def feed_of(tx: Transaction, organisation: Organisation, resource: str, *, even_
         if row.resource == resource:
             return str(row.id)
     known = sorted(row.resource for row in rows)
-    near = get_close_matches(resource, known, n=1) or get_close_matches(f"xero.{resource}", known, n=1)
+    plural = {name.partition(".")[2]: name for name in known}
+    near = get_close_matches(resource, known, n=1) or [
+        plural[name] for name in get_close_matches(resource, plural, n=1)
+    ]
     hint = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(known) or 'none'}."
     raise UnknownResourceError(f"{organisation.slug} has no resource {resource!r}. {hint}")
 
@@ -159,10 +162,11 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
     actor: str,
     day_limit: int | None = None,
     off: Collection[str] = (),
+    connection_id: str | None = None,
 ) -> Organisation:
     """Connect an organisation, or reconnect it: then its feeds go on from their cursors.
 
-    Feeds of the resources in `off` are made switched off.
+    Feeds of the resources in `off` are made switched off. A new connection gets `connection_id`, or any.
 
     Raises ConnectRefusedError when the tenant belongs to another organisation here, or the
     organisation is connected to another tenant.
@@ -192,7 +196,7 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
             )
         )
     else:
-        connection_id = str(uuid.uuid4())
+        connection_id = connection_id or str(uuid.uuid4())
         tx.execute(
             insert(connections).values(
                 id=connection_id,
@@ -221,36 +225,37 @@ def _organisation_for(tx: Transaction, provider: str, name: str, tenant_id: str)
     return require_free(tx, provider=provider, name=name, tenant_id=tenant_id) or _new_organisation(tx, name)
 
 
-def require_free(tx: Transaction, *, provider: str, name: str, tenant_id: str) -> Organisation | None:
-    """The organisation that this would reconnect, None for a new one; asked before a token is spent.
+def require_free(tx: Transaction, *, provider: str, name: str, tenant_id: str | None) -> Organisation | None:
+    """The organisation that this would reconnect, or join beside its other provider; None for a new one.
 
+    Asked before a token is spent: without a `tenant_id` nobody knows yet which tenant it will be.
     Raises ConnectRefusedError as `connect` does.
     """
-    holder = tx.execute(
-        select(organisations.c.id, organisations.c.slug, organisations.c.name)
-        .join(connections, connections.c.organisation_id == organisations.c.id)
-        .where(connections.c.provider == provider, connections.c.tenant_id == tenant_id)
-    ).first()
+    who = select(organisations.c.id, organisations.c.slug, organisations.c.name, connections.c.tenant_id)
+    beside = and_(connections.c.organisation_id == organisations.c.id, connections.c.provider == provider)
+    holder = tx.execute(who.join(connections, beside).where(connections.c.tenant_id == tenant_id)).first()
     if holder:
         if name in (holder.name, holder.slug, holder.id):
-            return Organisation(*holder)
+            return Organisation(holder.id, holder.slug, holder.name)
         raise ConnectRefusedError(
             f"This {provider} organisation is connected already, as {holder.slug!r}. "
             f"To reconnect it, use --name {holder.slug}."
         )
-    if namesake := tx.execute(
-        select(organisations.c.id, organisations.c.slug, organisations.c.name)
-        .join(connections, connections.c.organisation_id == organisations.c.id)
-        .where(
-            or_(organisations.c.name == name, organisations.c.slug == name),
-            connections.c.provider == provider,
-        )
-    ).first():
+    bears_it = or_(organisations.c.name == name, organisations.c.slug == name, organisations.c.id == name)
+    namesakes = tx.execute(who.outerjoin(connections, beside).where(bears_it)).all()
+    taken = [one for one in namesakes if one.tenant_id is not None]
+    if taken and tenant_id is not None:
         raise ConnectRefusedError(
-            f"{namesake.slug!r} is connected to another {provider} organisation. One organisation here "
-            "belongs to one there for good; choose another --name for a new one."
+            f"{taken[0].slug!r} is connected to another {provider} organisation ({taken[0].tenant_id}). "
+            "One organisation here belongs to one there for good; choose another --name for a new one."
         )
-    return None
+    meant = taken or namesakes
+    if len(meant) > 1:
+        slugs = ", ".join(sorted(one.slug for one in meant))
+        raise ConnectRefusedError(
+            f"More than one organisation is named {name!r}: say which, by its slug ({slugs})."
+        )
+    return Organisation(*meant[0][:3]) if meant else None
 
 
 def _new_organisation(tx: Transaction, name: str) -> Organisation:

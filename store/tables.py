@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateColumn
 
+from config.shapes import Column as RecordColumn
 from config.shapes import Shape
 from store.database import Transaction, UtcDateTime
 from store.models import feeds
@@ -52,11 +53,15 @@ _TYPES: dict[str, Any] = {
 _record_tables = MetaData()
 
 
-@cache
 def table_of(shape: Shape) -> Table:
-    """The typed table that holds a resource."""
+    """The typed table that holds a resource, however its list is read."""
+    return _table(shape.table, shape.columns)
+
+
+@cache
+def _table(name: str, columns: tuple[RecordColumn, ...]) -> Table:
     return Table(
-        shape.table,
+        name,
         _record_tables,
         Column("organisation_id", String(36), nullable=False),
         Column("connection_id", String(36), primary_key=True),
@@ -69,8 +74,8 @@ def table_of(shape: Shape) -> Table:
         Column("changed_at", UtcDateTime, nullable=False),
         Column("fence", BigInteger, nullable=False),
         Column("record", _RecordJson(), nullable=False),
-        *[Column(column.name, _TYPES[column.kind]) for column in shape.columns],
-        Index(f"ix_{shape.table}_organisation", "organisation_id", "modified_at"),
+        *[Column(column.name, _TYPES[column.kind]) for column in columns],
+        Index(f"ix_{name}_organisation", "organisation_id", "modified_at"),
     )
 
 

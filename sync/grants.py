@@ -2,12 +2,13 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from config.points import reached
 from connectors.errors import ConfigurationError, ConnectorError, GrantLostError, TransientError
-from connectors.oauth import TokenPair, XeroIdentity
+from connectors.tokens import Identity, TokenPair
 from store import grants
 from store.database import Database
 from store.grants import SealError, StoredGrant, Vault
@@ -40,14 +41,14 @@ class Tokens:
         self,
         database: Database,
         vault: Vault,
-        identity: XeroIdentity,
+        identities: Mapping[str, Identity],
         *,
         refresh_lease: timedelta = grants.REFRESH_LEASE,
     ) -> None:
         self._refresh_lease = refresh_lease
         self._database = database
         self._vault = vault
-        self._identity = identity
+        self._identities = identities
         # By the grant and the version that was read. Whatever the database did meanwhile, the pair is here.
         self._unsaved: dict[tuple[str, int], _Unsaved] = {}
         self._lock = threading.Lock()
@@ -101,7 +102,7 @@ class Tokens:
         """Send the pair we hold the lease for; save the answer only over that same pair."""
         reached("refresh.begun")
         try:
-            pair = self._identity.refresh(grant.refresh_token)
+            pair = self._identity(grant).refresh(grant.refresh_token)
             reached("refresh.answered")
         except GrantLostError:
             with self._database.transaction() as tx:
@@ -118,6 +119,11 @@ class Tokens:
         saved = self.load(grant.id)
         reached("refresh.saved")
         return saved
+
+    def _identity(self, grant: StoredGrant) -> Identity:
+        if grant.provider in self._identities:
+            return self._identities[grant.provider]
+        raise ConfigurationError(f"{grant.provider} is not set up here.", code="not_set_up")
 
     def _save_what_is_unsaved(self) -> bool:
         """Bring every pair we still hold into the database; whether there was one.

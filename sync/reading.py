@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from config.limits import LIMITS, CallClass
+from config.limits import CallClass
+from connectors.connector import Connector
 from connectors.errors import ConnectorError, TokenExpiredError
 from connectors.http import Access
 from connectors.pages import Cursor, Page
@@ -32,19 +33,25 @@ class Reader:
     @property
     def day_limit(self) -> int:
         """How many calls a day the connection has."""
-        return self._link.day_limit or LIMITS[self._link.provider].day
+        return self._link.day_limit or self._services.provider(self._link.provider).limits.day
 
     def read(self, cursor: Cursor, call_class: CallClass) -> Page:
         """The next page of the list."""
-        xero, resource = self._services.xero, self._claim.resource
-        return self._read(lambda access: xero.read(resource, cursor, access, call_class, self._keep_lease))
+        connector, resource = self._connector, self._claim.resource
+        return self._read(
+            lambda access: connector.read(resource, cursor, access, call_class, self._keep_lease)
+        )
 
     def read_alone(self, record_id: str, call_class: CallClass) -> Page:
         """One record by its id."""
-        xero, resource = self._services.xero, self._claim.resource
+        connector, resource = self._connector, self._claim.resource
         return self._read(
-            lambda access: xero.read_alone(resource, record_id, access, call_class, self._keep_lease)
+            lambda access: connector.read_alone(resource, record_id, access, call_class, self._keep_lease)
         )
+
+    @property
+    def _connector(self) -> Connector:
+        return self._services.provider(self._link.provider).connector
 
     def _read(self, call: Callable[[Access], Page]) -> Page:
         """An expired token is refreshed once and the call repeated once."""

@@ -65,14 +65,14 @@ def _make_way(services: Services, claim: Claim) -> Outcome | None:
 
 def _start(services: Services, claim: Claim) -> tuple[Cursor, bool]:
     """Where to read on, and whether that is the beginning of a full read."""
-    xero = services.xero
+    connector = services.provider(claim.resource).connector
     if not claim.full:
         resumes = claim.pages > 0 and claim.cursor is not None
-        return (claim.cursor if resumes else xero.begin(claim.resource, claim.newest_at)) or {}, False
+        return (claim.cursor if resumes else connector.begin(claim.resource, claim.newest_at)) or {}, False
     can_resume = claim.pages > 0 or not services.shape(claim.resource).whole
     if claim.full_cursor is not None and can_resume:
         return claim.full_cursor, False
-    return xero.begin(claim.resource, None), True
+    return connector.begin(claim.resource, None), True
 
 
 def _call_class(services: Services, claim: Claim) -> CallClass:
@@ -129,7 +129,8 @@ def _go_on(tx: Any, services: Services, claim: Claim, reader: Reader, page: Page
         return stops.flawed(tx, claim, page.flaw)
     whole = services.shape(claim.resource).whole
     # A full read is complete up to a time only at its end; a list without changed-since never.
-    known = services.xero.newest(page.cursor) if not whole and (page.last or not claim.full) else None
+    connector = services.provider(claim.resource).connector
+    known = connector.newest(page.cursor) if not whole and (page.last or not claim.full) else None
     cursor = None if page.last else page.cursor
     feeds.advance(tx, claim.feed_id, full=claim.full, cursor=cursor, newest_at=known)
     if page.last:

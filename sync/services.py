@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from config.limits import LIMITS, Limits
-from config.settings import Settings
+from config.limits import Limits
+from config.settings import Settings, variable
 from config.shapes import Shape
-from connectors.http import ApiClient
-from connectors.oauth import XeroIdentity
+from connectors.errors import ConfigurationError
 from connectors.transport import Transport
-from connectors.xero import ENDPOINTS, XeroConnector
 from limiter.belt import Belt
 from limiter.epoch import Epoch
 from limiter.limiter import Limiter
@@ -22,8 +20,9 @@ from store.dispatch import RESEND_AFTER
 from store.grants import REFRESH_LEASE, Vault
 from store.runs import LEASE
 from sync.grants import Tokens
+from sync.providers import SHAPES, Provider, limits_of, open_providers, provider_name
 
-SHAPES: dict[str, Shape] = {endpoint.resource: endpoint.shape for endpoint in ENDPOINTS}
+__all__ = ["SHAPES", "Pace", "Services", "open_services"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +49,28 @@ class Services:
     belt: Belt
     pulse: Pulse
     vault: Vault
-    api: ApiClient
-    identity: XeroIdentity
+    providers: Mapping[str, Provider]
     tokens: Tokens
-    xero: XeroConnector
     pace: Pace
 
+    def provider(self, name: str) -> Provider:
+        """A provider by its name, or by a resource of its; ConfigurationError when it is not set up here."""
+        name = provider_name(name)
+        if found := self.providers.get(name):
+            return found
+        raise ConfigurationError(
+            f"{name} is not set up here: set {variable(f'{name}_base_url')}.", code="not_set_up"
+        )
+
     def shape(self, resource: str) -> Shape:
-        """How a resource's records are stored."""
-        return SHAPES[resource]
+        """How a resource's records are read and stored here."""
+        provider = self.providers.get(provider_name(resource))
+        return provider.connector.endpoints[resource].shape if provider else SHAPES[resource]
 
     def close(self) -> None:
         """Give connections back, in the opposite order of their making."""
-        self.api.close()
+        for provider in self.providers.values():
+            provider.api.close()
         self.pulse.close()
         self.belt.close()
         self.epoch.close()
@@ -75,23 +83,21 @@ def open_services(
     settings: Settings,
     *,
     pace: Pace = Pace(),
-    limits: Mapping[str, Limits] = LIMITS,
+    limits: Mapping[str, Limits] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Services:
-    """Build every adapter; nothing connects before its first use. `sleep` waits between a call's attempts."""
+    """Build every adapter; nothing connects before its first use.
+
+    `limits` take the place of the usual ones of the providers named; `sleep` waits between a call's attempts.
+    """
     redis_url = settings.redis_url.get_secret_value()
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool)
-    limiter = Limiter(redis_url, limits)
+    in_force = limits_of(settings, limits)
+    limiter = Limiter(redis_url, in_force)
     vault = Vault([key.get_secret_value() for key in settings.secret_keys])
     transport = Transport(deadline=settings.request_deadline)
-    api = ApiClient(settings.xero_api_url, limiter, transport, sleep=sleep)
-    identity = XeroIdentity(
-        settings.xero_identity_url,
-        settings.xero_api_url,
-        settings.xero_client_id,
-        settings.xero_client_secret,
-        transport,
-    )
+    providers = open_providers(settings, limiter, in_force, transport, sleep)
+    identities = {name: provider.identity for name, provider in providers.items()}
     return Services(
         settings=settings,
         database=database,
@@ -101,9 +107,7 @@ def open_services(
         belt=Belt(redis_url),
         pulse=Pulse(redis_url),
         vault=vault,
-        api=api,
-        identity=identity,
-        tokens=Tokens(database, vault, identity, refresh_lease=pace.refresh_lease),
-        xero=XeroConnector(api),
+        providers=providers,
+        tokens=Tokens(database, vault, identities, refresh_lease=pace.refresh_lease),
         pace=pace,
     )

@@ -8,6 +8,7 @@ from config.points import reached
 from connectors import errors
 from connectors.oauth import Tenant
 from connectors.pages import FILTER_IGNORED, UNPROVEN
+from limiter.limiter import Account
 from store import feeds, organisations, presses, runs
 from store.database import Transaction
 from store.organisations import Link
@@ -137,7 +138,7 @@ def _confirmed(services: Services, link: Link, error: errors.ConnectorError) -> 
     if not isinstance(error, errors.AccessLostError):
         return error
     try:
-        tenants = _reached(services, link.grant_id)
+        tenants = _reached(services, link)
     except errors.AccessLostError:
         tenants = None  # not even the list may be seen: that says nothing about this organisation
     except errors.ConnectorError as other:
@@ -151,13 +152,15 @@ def _confirmed(services: Services, link: Link, error: errors.ConnectorError) -> 
     )
 
 
-def _reached(services: Services, grant_id: str) -> tuple[Tenant, ...]:
-    grant = services.tokens.valid(grant_id)
+def _reached(services: Services, link: Link) -> tuple[Tenant, ...]:
+    tenants_of = services.provider(link.provider).tenants
+    account = Account(link.provider, link.id, link.day_limit)
+    grant = services.tokens.valid(link.grant_id)
     try:
-        return services.identity.connections(grant.access_token)
+        return tenants_of(grant.access_token, account)
     except (errors.AccessLostError, errors.TokenExpiredError):
         # The token itself is refused, not this organisation alone: a refresh shows whether the grant lives.
-        return services.identity.connections(services.tokens.renewed(grant).access_token)
+        return tenants_of(services.tokens.renewed(grant).access_token, account)
 
 
 def _fields(error: errors.ConnectorError) -> dict[str, str]:

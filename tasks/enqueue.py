@@ -12,6 +12,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 
 from config.points import reached
+from connectors.errors import ConfigurationError
 from limiter.client import LimiterUnavailableError
 from store import dispatch, duties, organisations, presses
 from store.database import DatabaseUnavailableError
@@ -121,7 +122,7 @@ def _record(
     try:
         with services.database.transaction() as tx:
             feed_id = organisations.feed_of(tx, organisations.find(tx, organisation), resource)
-            if record_id is not None and not services.xero.endpoints[resource].alone:
+            if record_id is not None and not _is_read_alone(services, resource):
                 raise SyncRefusedError(
                     f"{resource} has no records that can be read alone: use sync-now, it is one call."
                 )
@@ -132,8 +133,13 @@ def _record(
         organisations.UnknownOrganisationError,
         organisations.UnknownResourceError,
         presses.KeyUsedError,
+        ConfigurationError,
     ) as error:
         raise SyncRefusedError(str(error)) from error
+
+
+def _is_read_alone(services: Services, resource: str) -> bool:
+    return services.provider(resource).connector.endpoints[resource].alone
 
 
 def publish(app: Celery, messages: Sequence[Message]) -> int:

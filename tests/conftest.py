@@ -103,11 +103,11 @@ def new_database(
     """Makes a fresh migrated database at each call; for tests that need more than one."""
     if database_kind not in migrated_templates:
         # Here, so that a room that does not import fails only the tests that need it.
-        from connectors.xero import ENDPOINTS  # noqa: PLC0415
         from store.migrations import upgrade  # noqa: PLC0415
+        from sync.providers import SHAPES  # noqa: PLC0415
 
         template = databases.create()
-        upgrade(databases.url(template), [endpoint.shape for endpoint in ENDPOINTS])
+        upgrade(databases.url(template), SHAPES.values())
         migrated_templates[database_kind] = template
     made: list[str] = []
 

@@ -14,15 +14,14 @@ from bench.week.clocks import Clocks, MovedLimiter
 from bench.week.plan import Plan
 from config.limits import LIMITS
 from config.settings import load_settings, variable
-from connectors.http import ApiClient
 from connectors.transport import Transport
-from connectors.xero import XeroConnector
 from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from sandbox.testing import Sandbox
 from schedules.tick import Ticker
 from store import migrations, organisations
 from store.models import connections, feeds, runs
+from sync.providers import limits_of, open_providers
 from sync.services import SHAPES, Services, open_services
 from tasks.upkeep import DUTIES
 from workers.celery import make_app
@@ -145,10 +144,11 @@ def engine(plan: Plan, sandbox: Sandbox, database_url: str, redis_url: str) -> I
         }
     )
     usual = open_services(settings)
-    limiter = MovedLimiter(redis_url, LIMITS, clocks)
+    limits = limits_of(settings)
+    limiter = MovedLimiter(redis_url, limits, clocks)
     transport = Transport(deadline=settings.request_deadline)
-    api = ApiClient(settings.xero_api_url, limiter, transport, sleep=clocks.sleep)
-    services = replace(usual, limiter=limiter, api=api, xero=XeroConnector(api))
+    providers = open_providers(settings, limiter, limits, transport, clocks.sleep)
+    services = replace(usual, limiter=limiter, providers=providers)
     let_go = clocks.take_along(sandbox, services.database, redis_url)
     whole = Engine(services, clocks, sandbox)
     try:
@@ -158,5 +158,6 @@ def engine(plan: Plan, sandbox: Sandbox, database_url: str, redis_url: str) -> I
         whole.app.close()
         let_go()
         usual.limiter.close()
-        usual.api.close()
+        for provider in usual.providers.values():
+            provider.api.close()
         services.close()

@@ -19,6 +19,11 @@ LOST = (
 )
 
 
+SPENT = "ask Dext for another one, should it be refused now."
+# A token that is never renewed lasts until Dext refuses it.
+FOR_GOOD = timedelta(days=100 * 365)
+
+
 class DextIdentity(Identity):
     """Talks to Dext's identity service. Nothing says how long an old refresh token outlives its exchange."""
 
@@ -29,12 +34,17 @@ class DextIdentity(Identity):
             token_url=settings.dext_token_url or "",
             lifetime=LIFETIME,
             lost=LOST,
+            spent=SPENT,
             dialect=DEXT,
             auth=settings.dext_client_auth,
         )
         super().__init__(client, transport)
         self._refreshes = settings.dext_auth_mode == "oauth2_code"
         self._revoke_url = settings.dext_revoke_url
+
+    def admit(self, token: SecretStr) -> TokenPair:
+        """As `refresh`; where tokens are of the kind that stays, the one given is all there is."""
+        return super().admit(token) if self._refreshes else TokenPair(token, token, FOR_GOOD, "")
 
     def refresh(self, refresh_token: SecretStr) -> TokenPair:
         """As any identity service does; GrantLostError at once where tokens are of the kind that stays."""

@@ -17,11 +17,23 @@ def register(app: typer.Typer) -> None:
 
 
 def connect(
-    provider: Annotated[str, typer.Argument(help="xero", show_default=False)],
-    name: Annotated[str, typer.Option(help="What the organisation is called here.", show_default=False)],
-    tenant_id: Annotated[str, typer.Option(help="The provider's id of it.", show_default=False)],
+    provider: Annotated[str, typer.Argument(help="xero or dext", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Option(
+            help="What the organisation is called here, or its slug: both of its providers go by one.",
+            show_default=False,
+        ),
+    ],
+    tenant_id: Annotated[
+        str | None, typer.Option(help="The provider's id of it, where the grant reaches several.")
+    ] = None,
     refresh_token_stdin: Annotated[
-        bool, typer.Option("--refresh-token-stdin", help="Read a grant's refresh token from standard input.")
+        bool,
+        typer.Option(
+            "--refresh-token-stdin",
+            help="Read a grant's refresh token from standard input, or the token that Dext never renews.",
+        ),
     ] = False,
     grant_of: Annotated[
         str | None,
@@ -34,7 +46,7 @@ def connect(
 ) -> None:
     """Connect an organisation, or reconnect it, by a grant that exists already.
 
-    The grant is refreshed once and checked against the provider's list of connections.
+    The grant is refreshed once, and the provider is asked which organisations it reaches.
     """
     require_provider(provider)
     if refresh_token_stdin == (grant_of is not None):

@@ -59,7 +59,7 @@ def run(
     sandbox_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 9100,
     flower_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 5555,
 ) -> None:
-    """Run everything on this machine, the sandbox in place of Xero; Ctrl-C ends it."""
+    """Run everything on this machine, the sandbox in place of Xero and Dext; Ctrl-C ends it."""
     run_everything(
         Plan(
             folder,

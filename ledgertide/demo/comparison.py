@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from connectors.exact import read_inside, read_object
-from connectors.xero import ENDPOINTS
 from store import records
 from store.database import Scope
-from sync.services import SHAPES
+from sync.providers import ENDPOINTS, SHAPES, provider_name
 
 _ENDPOINTS = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
-_TOLD_AT = {endpoint.path: endpoint.resource for endpoint in ENDPOINTS if endpoint.inside is None}
+_TOLD_AT = {
+    (provider_name(endpoint.resource), endpoint.path): endpoint.resource
+    for endpoint in ENDPOINTS
+    if endpoint.inside is None
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def compare(provider: Mapping[str, str], store: Mapping[str, str]) -> Difference
 
 def told_by(resource: str) -> str:
     """The list in whose answers these records stand: most often the list itself."""
-    return _TOLD_AT[_ENDPOINTS[resource].path]
+    return _TOLD_AT[provider_name(resource), _ENDPOINTS[resource].path]
 
 
 def compare_with_dump(scope: Scope, resource: str, dump: str) -> Difference:

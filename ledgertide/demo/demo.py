@@ -1,6 +1,7 @@
 """`ledgertide demo`: read everything, edit at the provider, press, and compare every record."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -129,9 +130,10 @@ def _edit_and_press(system: System, app: Celery, people: People) -> int:
     with app.services.database.reading() as tx:
         slugs = {one.id: one.slug for one in organisations.everyone(tx)}
         links = organisations.every_link(tx)
-    customers = sorted(
-        (Customer(slugs[link.organisation_id], link.tenant_id) for link in links), key=lambda one: one.slug
-    )
+    tenants: dict[str, dict[str, str]] = defaultdict(dict)
+    for link in links:
+        tenants[slugs[link.organisation_id]][link.provider] = link.tenant_id
+    customers = [Customer(slug, tenants[slug]) for slug in sorted(tenants)]
     removed = people.remove(customers[2::3])
     handles = [
         *people.edit(customers[::3]),

@@ -1,14 +1,14 @@
 """What people do at the provider after the first read, in every list, and who presses for it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 
-from connectors.xero import ENDPOINTS
 from ledgertide.api import Door, PressHandle
 from ledgertide.demo.comparison import told_by
 from ledgertide.embedded.sandbox_doors import SandboxDoors
+from sync.providers import ENDPOINTS, provider_name
 
 BY = "demo"
 RESOURCES = tuple(endpoint.resource for endpoint in ENDPOINTS if not endpoint.off)
@@ -25,6 +25,11 @@ BESIDES = (
     ("xero.invoices", "void", 1),
     ("xero.quotes", "void", 1),
     ("xero.manual_journals", "void", 1),
+    ("dext.items", "publish", 2),
+    ("dext.items", "republish", 1),
+    ("dext.items", "unpublish", 1),
+    ("dext.items", "archive", 1),
+    ("dext.items", "delete", 1),
 )
 EDITS = (
     *((resource, "edit", 2) for resource in RESOURCES),
@@ -37,10 +42,19 @@ FULL_AT_MOST = 6
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One organisation, here and at the provider."""
+    """One organisation, here and at the providers that it is connected to."""
 
     slug: str
-    tenant_id: str
+    tenants: Mapping[str, str] = field(hash=False)
+    """Provider → its id there."""
+
+    def has(self, resource: str) -> bool:
+        """Whether it is connected to the resource's provider."""
+        return provider_name(resource) in self.tenants
+
+    def tenant(self, resource: str) -> str:
+        """Its id at the resource's provider."""
+        return self.tenants[provider_name(resource)]
 
 
 @dataclass
@@ -56,8 +70,10 @@ class People:
         handles = []
         for customer in customers:
             for resource, action, count in EDITS:
-                self._do(customer, resource, action, count)
-            handles += [self.door.sync_now(customer.slug, resource, by=BY) for resource in RESOURCES]
+                if customer.has(resource):
+                    self._do(customer, resource, action, count)
+            mine = filter(customer.has, RESOURCES)
+            handles += [self.door.sync_now(customer.slug, resource, by=BY) for resource in mine]
         return handles
 
     def edit_silently(self, customers: Sequence[Customer]) -> list[PressHandle]:
@@ -72,7 +88,7 @@ class People:
         dealt = deal([resource for resource in RESOURCES if resource not in KEPT], customers)
         # That a list became empty is not believed either, however short it was.
         removed = [
-            (who, resource) for who, resource in dealt if self.doors.count(who.tenant_id, resource) > 1
+            (who, resource) for who, resource in dealt if self.doors.count(who.tenant(resource), resource) > 1
         ]
         for customer, resource in removed:
             self._do(customer, resource, "remove", 1)
@@ -84,15 +100,19 @@ class People:
             (customer.slug, other)
             for customer, resource in dealt
             for other in RESOURCES
-            if told_by(other) == told_by(resource)
+            if customer.has(other) and told_by(other) == told_by(resource)
         )
         return [self.door.sync_full(slug, resource, by=BY) for slug, resource in wanted]
 
     def _do(self, customer: Customer, resource: str, action: str, count: int) -> None:
-        self.done[action] += len(self.doors.edit(customer.tenant_id, resource, action, count=count))
+        self.done[action] += len(self.doors.edit(customer.tenant(resource), resource, action, count=count))
 
 
 def deal(resources: Iterable[str], customers: Sequence[Customer]) -> list[tuple[Customer, str]]:
     """Each list to one organisation, in turn, as long as none gets too many."""
-    turns = list(zip(cycle(customers), resources, strict=False))
-    return turns[: FULL_AT_MOST * len(customers)]
+    turns = cycle(customers)
+    dealt = []
+    for resource in resources:
+        having = (who for who in islice(turns, len(customers)) if who.has(resource))
+        dealt += [(who, resource) for who in islice(having, 1)]
+    return dealt[: FULL_AT_MOST * len(customers)]

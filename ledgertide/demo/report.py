@@ -5,20 +5,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from connectors.xero import ENDPOINTS
 from ledgertide.demo.comparison import Difference, add_up, compare_with_dump, told_by
 from ledgertide.demo.edits import RESOURCES
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from ledgertide.output import console, say, table
 from store import organisations
+from sync.providers import ENDPOINTS, provider_name
 from sync.services import Services
 
 SIGN_IN = "sign-in"
 REFUSED = 429
 
 _OFF = {endpoint.resource: endpoint.off for endpoint in ENDPOINTS}
-# The provider's log knows paths; two lists that share one are told apart by nobody.
-_LISTS = {endpoint.path: told_by(endpoint.resource) for endpoint in ENDPOINTS}
+# Xero's log knows paths; two lists that share one are told apart by nobody. Dext's knows resources.
+_LISTS = {
+    endpoint.path if provider_name(endpoint.resource) == "xero" else endpoint.resource: told_by(
+        endpoint.resource
+    )
+    for endpoint in ENDPOINTS
+}
 _COUNTED = {*_LISTS.values(), SIGN_IN}
 
 
@@ -186,7 +191,7 @@ def _compare(services: Services, doors: SandboxDoors) -> dict[str, dict[str, Dif
         slugs = {one.id: one.slug for one in organisations.everyone(tx)}
         links = organisations.every_link(tx)
     for link in links:
-        for resource in RESOURCES:
+        for resource in (one for one in RESOURCES if provider_name(one) == link.provider):
             dump = doors.dump(link.tenant_id, told_by(resource))
             with services.database.reading() as tx:
                 difference = compare_with_dump(tx.scope(link.organisation_id), resource, dump)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from config.limits import LIMITS
+from config.limits import LIMITS, is_unlimited
 from limiter.limiter import Account, Limiter
 from store.organisations import Link
 
@@ -99,4 +99,5 @@ def account_of(link: Link) -> Account:
 
 
 def _tightest(found: Iterable[Left]) -> tuple[Left, ...]:
-    return tuple(sorted((left for left in found if left.share < 1), key=lambda left: left.share)[:SHOWN])
+    limited = (left for left in found if left.share < 1 and not is_unlimited(left.of))
+    return tuple(sorted(limited, key=lambda left: left.share)[:SHOWN])

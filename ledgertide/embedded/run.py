@@ -93,7 +93,7 @@ def _addresses(system: System, folder: Path) -> list[str]:
             f"Flower: http://127.0.0.1:{settings.flower_port} (user {settings.flower_user},"
             f" password in {folder / 'flower.password'})"
         ),
-        f"The sandbox in place of Xero: {system.doors.url}",
+        f"The sandbox in place of Xero and Dext: {system.doors.url}",
         f"Logs: {folder / 'log'}",
         "In another terminal: ledgertide feeds, ledgertide sync-now ORGANISATION RESOURCE --wait",
     ]

@@ -23,7 +23,10 @@ class SandboxDoors:
         self.url = url
 
     def grants(self) -> dict[str, Any]:
-        """`client_id`, `client_secret`, and `grants`, each with its `refresh_token` and `tenants`."""
+        """`client_id`, `client_secret`, `grants`, each with its `refresh_token` and `tenants`; and `dext`.
+
+        There stand Dext's own `client_id`, `client_secret`, and `accounts`, each beside a tenant.
+        """
         return dict(self._json("GET", "grants"))
 
     def dump(self, tenant_id: str, resource: str) -> str:
@@ -41,7 +44,7 @@ class SandboxDoors:
     def edit(
         self, tenant_id: str, resource: str, action: str, *, count: int = 1, ids: Sequence[str] | None = None
     ) -> list[str]:
-        """Change records as a person in Xero would; returns their ids."""
+        """Change records as a person would, at Xero or in Dext; returns their ids."""
         chosen: dict[str, Any] = {"count": count} if ids is None else {"ids": list(ids)}
         wish = {"tenant": tenant_id, "resource": resource, "action": action, **chosen}
         return list(self._json("POST", "edit", wish)["ids"])

@@ -1,4 +1,4 @@
-"""Everything on one machine: a Redis, the sandbox in place of Xero, and the processes of the Procfile."""
+"""Everything on one machine: a Redis, the sandbox in place of Xero and Dext, and the Procfile's processes."""
 
 import shlex
 import shutil
@@ -120,10 +120,15 @@ def _await_sandbox(sandbox: Processes, doors: SandboxDoors) -> None:
 
 def _provider(doors: SandboxDoors, flower_port: int) -> dict[str, str]:
     app = doors.grants()
+    dext = app["dext"]
     return {
         "LEDGERTIDE_XERO_API_URL": doors.url,
         "LEDGERTIDE_XERO_IDENTITY_URL": doors.url,
         "LEDGERTIDE_XERO_CLIENT_ID": str(app["client_id"]),
         "LEDGERTIDE_XERO_CLIENT_SECRET": str(app["client_secret"]),
+        "LEDGERTIDE_DEXT_BASE_URL": f"{doors.url}/dext",
+        "LEDGERTIDE_DEXT_TOKEN_URL": f"{doors.url}/dext/oauth/token",
+        "LEDGERTIDE_DEXT_CLIENT_ID": str(dext["client_id"]),
+        "LEDGERTIDE_DEXT_CLIENT_SECRET": str(dext["client_secret"]),
         "LEDGERTIDE_FLOWER_PORT": str(flower_port),
     }

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 
 from config.settings import load_settings
-from connectors.xero import ENDPOINTS
 from ledgertide.connect import _replace
 from sandbox.testing import Sandbox
 from store import grants, organisations
@@ -19,7 +18,7 @@ from store.grants import Vault
 from store.migrations import upgrade
 from store.models import audit
 from store.models import grants as grant_rows
-from sync.services import open_services
+from sync.services import SHAPES, open_services
 from tests.services.installation import environment_for
 from tests.services.operator import Ended, Operator, operator
 
@@ -61,7 +60,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(database_url: str, redis_url: str, sandbox: Sandbox, operator: Operator) -> Iterator[Terminal]:
-    upgrade(database_url, [endpoint.shape for endpoint in ENDPOINTS])
+    upgrade(database_url, SHAPES.values())
     opened = Terminal(operator, environment_for(database_url, redis_url, sandbox), sandbox)
     yield opened
     opened.database.close()
@@ -91,7 +90,7 @@ def test_a_grant_is_imported_with_its_feeds_and_its_token_is_seen_nowhere(
     assert "acme-limited" in ended.out
     assert terminal.connections()[pair[0]].day_limit == 1000
     feeds = terminal._operator.types("feeds", "acme-limited", "--json", **terminal.environment)
-    assert all(endpoint.resource in feeds.out for endpoint in ENDPOINTS)
+    assert all(resource in feeds.out for resource in SHAPES if resource.startswith("xero."))
     seen = ended.out + ended.err + str(terminal.rows(audit)) + str(terminal.rows(grant_rows))
     assert token not in seen
     assert terminal.token_of(pair[0]) not in seen
@@ -205,8 +204,8 @@ def test_a_pair_brought_in_while_a_worker_refreshes_the_old_one_is_kept_and_rene
     terminal.connects("First", pair[0], token=terminal.token_of(pair[0]))
     services = open_services(load_settings(terminal.environment))
     known = services.tokens.load(terminal.connections()[pair[0]].grant_id)
-    theirs = services.identity.refresh(known.refresh_token)
-    ours = services.identity.refresh(known.refresh_token)
+    theirs = services.provider("xero").identity.refresh(known.refresh_token)
+    ours = services.provider("xero").identity.refresh(known.refresh_token)
 
     with services.database.transaction() as tx:
         for fresh in (theirs, ours):  # the second finds that what it read was replaced

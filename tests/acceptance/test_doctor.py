@@ -74,7 +74,7 @@ def test_keys_that_do_not_open_a_grant_are_named(
         operator, {**environment, "LEDGERTIDE_SECRET_KEYS": Fernet.generate_key().decode()}, "--live", "acme"
     )
 
-    for check in ("keys", "live acme"):
+    for check in ("keys", "live acme xero"):
         assert found[check].startswith("WRONG")
         assert "LEDGERTIDE_SECRET_KEYS" in found[check]
 

@@ -124,7 +124,7 @@ def test_a_live_doctor_calls_the_provider_and_tells_what_is_left(
 
     said = installation.types("doctor", "--live", customer.slug).stdout
 
-    assert f"ok     live {customer.slug}: 1 organisation read" in said
+    assert f"ok     live {customer.slug} xero: 1 of xero.organisations read" in said
     assert "this minute" in said
     asked = [call["endpoint"] for call in installation.sandbox.calls(after=calls)]
     assert {"connections", "Organisation"} <= set(asked)

@@ -18,7 +18,6 @@ from sqlalchemy import select, update
 from config import cadence
 from config.limits import LIMITS, Limits
 from config.settings import Settings
-from connectors.xero import ENDPOINTS
 from sandbox.testing import Sandbox
 from store import (
     dispatch,
@@ -35,19 +34,25 @@ from store import (
 from store.models import feeds as feed_rows
 from store.models import runs as run_rows
 from store.runs import Claim, Message
+from sync.providers import ENDPOINTS, provider_name
 from sync.run import run_slice
 from sync.services import SHAPES, Pace, Services, open_services
 from sync.stops import Outcome
 from workers.celery import make_app
 
-CADENCES = {each.resource: cadence.REFERENCE if each.reference else cadence.DOCUMENTS for each in ENDPOINTS}
+CADENCES = {
+    each.resource: cadence.cadence_of(each.resource, {}, reference=each.reference) for each in ENDPOINTS
+}
 # One list of each habit, for tests in which it matters that there are several, not which.
 FEW = ["xero.tax_rates", "xero.accounts", "xero.contacts", "xero.linked_transactions", "xero.contact_groups"]
 KEYS = Fernet.generate_key().decode()
 # However slow the machine, a slice is used up only where a test means it to be.
 PATIENT = Pace(slice=timedelta(minutes=1), press_slice=timedelta(minutes=1))
 # So many calls that no test has to wait for a minute to pass.
-ROOMY = {"xero": replace(LIMITS["xero"], minute=100_000, app_minute=100_000)}
+ROOMY = {
+    "xero": replace(LIMITS["xero"], minute=100_000, app_minute=100_000),
+    "dext": replace(LIMITS["dext"], minute=100_000),
+}
 
 
 class Engine:
@@ -59,6 +64,7 @@ class Engine:
         self.app.services = services
         self.sandbox = sandbox
         self.tenants: dict[str, str] = {}  # slug → tenant id
+        self.accounts: dict[str, str] = {}  # slug → id of its Dext account
 
     def connect(
         self, *, resources: list[str] | None = None, organisations_wanted: int = 2, which: Sequence[int] = ()
@@ -67,7 +73,7 @@ class Engine:
 
         They get feeds of these resources, or of all. As everywhere, some of them are made switched off.
         """
-        wanted = {name: CADENCES[name] for name in resources or CADENCES}
+        wanted = {name: CADENCES[name] for name in resources or _of("xero")}
         places = set(which or range(organisations_wanted))
         slugs: list[str] = []
         place = -1
@@ -78,7 +84,7 @@ class Engine:
                 tenants += [tenant] if place in places else []
             if not tenants:
                 continue
-            pair = self.services.identity.refresh(SecretStr(grant["refresh_token"]))
+            pair = self.services.provider("xero").identity.refresh(SecretStr(grant["refresh_token"]))
             with self.services.database.transaction() as tx:
                 grant_id = grants.add(
                     tx,
@@ -104,6 +110,40 @@ class Engine:
                     self.tenants[connected.slug] = tenant["tenant_id"]
         return slugs
 
+    def connect_dext(
+        self, *, resources: list[str] | None = None, organisations_wanted: int = 2, names: Sequence[str] = ()
+    ) -> list[str]:
+        """Connect the sandbox's first Dext accounts beside whoever bears their names; returns the slugs.
+
+        `names` take the place of their own.
+        """
+        wanted = {name: CADENCES[name] for name in resources or _of("dext")}
+        told = self.sandbox.dext_grants()["accounts"][:organisations_wanted]
+        slugs = []
+        for place, account in enumerate(told):
+            pair = self.services.provider("dext").identity.admit(SecretStr(account["refresh_token"]))
+            with self.services.database.transaction() as tx:
+                grant_id = grants.add(
+                    tx,
+                    self.services.vault,
+                    provider="dext",
+                    access_token=pair.access_token,
+                    refresh_token=pair.refresh_token,
+                    expires_in=pair.expires_in,
+                )
+                connected = organisations.connect(
+                    tx,
+                    provider="dext",
+                    name=names[place] if place < len(names) else account["name"],
+                    tenant_id=account["account_id"],
+                    grant_id=grant_id,
+                    cadences=wanted,
+                    actor="test",
+                )
+            slugs.append(connected.slug)
+            self.accounts[connected.slug] = account["account_id"]
+        return slugs
+
     def switch_on(self, slug: str, resource: str) -> None:
         """Somebody wants this feed, which was made switched off."""
         with self.services.database.transaction() as tx:
@@ -113,11 +153,10 @@ class Engine:
 
     def tick(self) -> list[Message]:
         """What beat's tick does in SQL: recover, wake, resend, open what is due."""
-        outage = self.services.limiter.outage("xero")
+        outages = {name: self.services.limiter.outage(name) for name in self.services.providers}
         with self.services.database.transaction() as tx:
             dispatch.recover(tx)
-            if not outage:
-                dispatch.wake(tx, "provider unavailable", None if outage is None else 1)
+            dispatch.wake_after(tx, outages)
             found = dispatch.unpublished(tx, "now", 100) + dispatch.unpublished(tx, "sync", 100)
             opened = [
                 runs.open_due(tx, feed.id, full=feed.full, asked_by=feed.full_asked_by if feed.full else None)
@@ -166,8 +205,8 @@ class Engine:
 
     def pages_of(self, resource: str, size: int) -> None:
         """Ask for pages of this size from now on."""
-        endpoint = self.services.xero.endpoints[resource]
-        self.services.xero.endpoints[resource] = replace(endpoint, page_size=size)
+        endpoints: Any = self.services.provider(resource).connector.endpoints
+        endpoints[resource] = replace(endpoints[resource], page_size=size)
 
     def pass_time(self, length: timedelta, *, comparisons: bool = False) -> None:
         """The database's clock moves on.
@@ -227,7 +266,23 @@ class Engine:
     def at_provider(self, slug: str, resource: str) -> dict[str, Any]:
         """The sandbox's records: id → parsed record, numbers digit for digit."""
         key = next(each.id for each in ENDPOINTS if each.resource == resource)
-        return {record[key]: record for record in self.sandbox.dump(self.tenants[slug], resource)}
+        tenants = {"xero": self.tenants, "dext": self.accounts}[provider_name(resource)]
+        return {record[key]: record for record in self.sandbox.dump(tenants[slug], resource)}
+
+
+def _of(provider: str) -> list[str]:
+    return [name for name in CADENCES if provider_name(name) == provider]
+
+
+def dext_settings(sandbox: Sandbox) -> dict[str, Any]:
+    """What an operator sets for the sandbox's Dext."""
+    app = sandbox.dext_grants()
+    return {
+        "dext_base_url": f"{sandbox.url}/dext",
+        "dext_token_url": f"{sandbox.url}/dext/oauth/token",
+        "dext_client_id": app["client_id"],
+        "dext_client_secret": app["client_secret"],
+    }
 
 
 @contextmanager
@@ -237,12 +292,14 @@ def engine(
     redis_url: str,
     *,
     pace: Pace | None = None,
-    limits: Mapping[str, Limits] = LIMITS,
+    limits: Mapping[str, Limits] | None = None,
     **settings: Any,
 ) -> Iterator[Engine]:
     """An engine with the record tables made, closed at the end; the sandbox keeps to the same limits."""
-    if limits is not LIMITS:
+    if limits and "xero" in limits:
         sandbox.limits(minute=limits["xero"].minute, app_minute=limits["xero"].app_minute)
+    if limits and "dext" in limits:
+        sandbox.limits("dext", minute=limits["dext"].minute, in_flight=limits["dext"].in_flight)
     migrations.upgrade(database_url, SHAPES.values())
     app = sandbox.grants()
     services = open_services(
@@ -254,7 +311,7 @@ def engine(
             xero_identity_url=sandbox.url,
             xero_client_id=app["client_id"],
             xero_client_secret=app["client_secret"],
-            **settings,
+            **(dext_settings(sandbox) | settings),
         ),
         pace=pace or PATIENT,
         limits=limits,

@@ -101,11 +101,13 @@ def main() -> None:
     client_id, secret = plan["client"]
     identity = StoppingIdentity(plan["url"], plan["url"], client_id, SecretStr(secret), transport)
     identity.stop = plan["stop"]
-    tokens = Tokens(database, Vault(plan["keys"]), identity)
+    tokens = Tokens(database, Vault(plan["keys"]), {"xero": identity})
     if plan["stop"] is None:
         wait_for_a_line("ready")
 
-    threads = [threading.Thread(target=want_one, args=(plan, tokens)) for _ in range(plan["threads"])]
+    threads = [
+        threading.Thread(target=want_one, args=(plan, tokens, identity)) for _ in range(plan["threads"])
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -114,7 +116,7 @@ def main() -> None:
     database.close()
 
 
-def want_one(plan: dict[str, Any], tokens: Tokens) -> None:
+def want_one(plan: dict[str, Any], tokens: Tokens, identity: XeroIdentity) -> None:
     """Say the version of the pair that was got, and how many organisations its token reaches."""
     while True:
         try:
@@ -123,7 +125,7 @@ def want_one(plan: dict[str, Any], tokens: Tokens) -> None:
             if error.code == "refresh_under_way":  # a busy machine: a run would come back for it
                 continue
             raise
-        reached = len(tokens._identity.connections(grant.access_token))
+        reached = len(identity.connections(grant.access_token))
         say(f"version {grant.version} reaches {reached}")
         return
 

@@ -416,7 +416,9 @@ def test_no_token_and_no_secret_is_ever_told(whole_engine: Engine) -> None:
         with opened(services, xero_client_secret=SecretStr("a wrong secret")) as wrong:
             told.write(error_of(wrong, grant_id, ConfigurationError))
         told.write(repr(services.tokens.load(grant_id)) + repr(services) + repr(services.settings))
-        told.write(repr(services.identity.refresh(services.tokens.load(grant_id).refresh_token)))
+        told.write(
+            repr(services.provider("xero").identity.refresh(services.tokens.load(grant_id).refresh_token))
+        )
         renewed_elsewhere(whole_engine)
         told.write(error_of(services, grant_id, GrantLostError))
         told.write(repr(whole_engine.line(one, "xero.contacts")))

@@ -60,7 +60,7 @@ def tokens(outage: Outage, whole_engine: Engine) -> Iterator[Tokens]:
         transport,
     )
     identity.then = outage.begin
-    yield Tokens(services.database, services.vault, identity)
+    yield Tokens(services.database, services.vault, {"xero": identity})
     transport.close()
 
 

@@ -57,7 +57,7 @@ class Watched:
     @property
     def page(self) -> int:
         """How many records an answer holds."""
-        sizes = self.made.services.xero.endpoints
+        sizes = self.made.services.provider("xero").connector.endpoints
         return sizes[self.resource].page_size if self.announces_length else FIXED_PAGE
 
     # --- what happens at the provider ------------------------------------------------------------

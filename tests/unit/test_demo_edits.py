@@ -4,7 +4,10 @@ from collections import Counter
 
 from ledgertide.demo.edits import EDITS, FULL_AT_MOST, ITSELF, RESOURCES, Customer, deal
 
-CUSTOMERS = [Customer(f"customer-{number}", f"tenant-{number}") for number in range(8)]
+CUSTOMERS = [
+    Customer(f"customer-{number}", {"xero": f"tenant-{number}"} | ({} if number == 2 else {"dext": "acc"}))
+    for number in range(8)
+]
 
 
 def test_every_list_that_is_read_is_edited_and_grows() -> None:
@@ -19,6 +22,7 @@ def test_each_list_goes_to_one_organisation_and_the_organisations_share_them() -
     dealt = deal(RESOURCES, CUSTOMERS)
 
     assert [resource for _, resource in dealt] == list(RESOURCES)
+    assert all(customer.has(resource) for customer, resource in dealt)
     assert max(Counter(customer.slug for customer, _ in dealt).values()) <= FULL_AT_MOST
 
 
