@@ -32,13 +32,13 @@ from store.models import feeds, presses, runs
 LEASE = timedelta(seconds=45)
 # Waits of our own making, which a press may cut short; the provider's stay.
 OUR_REASONS = frozenset({"day reserve", "back-off", "backlog", "filter ignored", "permission missing"})
-# Waits that only a person ends, by reconnecting.
 # A feed's error code: the provider does not obey what changed-since reads ask for.
 FILTER_IGNORED = "filter_ignored"
 # Somebody waits for what these runs read.
 PRESSED = ("press", "follow-up")
 # So many single records are read before the list has its turn.
 HANDFUL = 10
+# Waits that only a person ends, by reconnecting.
 UNTIL_RECONNECTED = frozenset({"grant expired", "access removed", "off"})
 
 
