@@ -13,6 +13,7 @@ from config.limits import CallClass, is_unlimited
 from config.settings import Settings, SettingsError, variable
 from connectors.errors import ConnectorError
 from connectors.http import Access
+from ledgertide import overview
 from ledgertide.embedded.budgets import account_of
 from limiter import server
 from limiter.client import LimiterUnavailableError
@@ -192,7 +193,7 @@ def _connections(services: Services) -> Iterator[Finding]:
 
 def _feeds(services: Services) -> Finding:
     with services.database.reading() as tx:
-        lines = status.all_lines(tx)
+        lines = [line for line in status.all_lines(tx) if overview.is_on(line)]
     stuck = [line for line in lines if line.state == "action needed"]
     if stuck:
         named = "; ".join(

@@ -152,7 +152,7 @@ def _line(row: Any, now: datetime) -> FeedLine:
         due_at=_wanted_at(row),
         cadence=timedelta(seconds=row.cadence_seconds),
         stretch=row.stretch,
-        is_late=_wanted_at(row) + BACKLOG_AFTER < now,
+        is_late=row.enabled and _wanted_at(row) + BACKLOG_AFTER < now,
         seen=row.run_seen or 0,
         announced=row.full_announced if row.run_full else None,
         error=row.error_sentence,

@@ -98,7 +98,7 @@ class Watch:
             if len(found) > len(self._engine.members) // 4
             else [line for one in found for line in status.lines(tx.scope(one))]
         )
-        return [line for line in lines if line.is_late and line.state != "off"]
+        return [line for line in lines if line.is_late]
 
     def _ask(self, tx: Any, waiting: Waiting) -> None:
         pressed = waiting.pressed

@@ -93,7 +93,7 @@ def _show_feeds(lines: list[FeedLine]) -> None:
             (
                 line.organisation,
                 line.resource,
-                line.state + (" (late)" if line.is_late and overview.is_on(line) else ""),
+                line.state + (" (late)" if line.is_late else ""),
                 overview.reason_of(line),
                 _every(line),
                 line.last_synced_at,
@@ -230,7 +230,7 @@ def _scope(tx: Transaction, reference: str) -> tuple[Organisation, Scope]:
 def _organisation(
     organisation: Organisation, links: list[organisations.Link], lines: list[status.FeedLine]
 ) -> dict[str, object]:
-    own = [line for line in lines if line.organisation == organisation.slug]
+    own = [line for line in lines if line.organisation == organisation.slug and overview.is_on(line)]
     return {
         "slug": organisation.slug,
         "id": organisation.id,

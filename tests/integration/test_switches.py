@@ -26,7 +26,7 @@ def test_no_call_goes_out_once_it_is_off_whatever_was_under_way(whole_engine: En
         whole_engine.pass_time(timedelta(hours=2))
         whole_engine.settle()
     line = whole_engine.line(slug, CONTACTS)
-    assert (line.state, line.reason, line.next_sync_at) == ("off", "off", None)
+    assert (line.state, line.reason, line.next_sync_at, line.is_late) == ("off", "off", None, False)
     assert whole_engine.sandbox.calls(after=before) == []
 
     turn(whole_engine, slug, CONTACTS, on=True)
