@@ -1,5 +1,6 @@
 """Everything on one machine: a Redis, the sandbox in place of Xero and Dext, and the Procfile's processes."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -55,6 +56,8 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
     if plan.fresh:
         _require_ours(folder)
     with ExitStack() as stack:
+        # What customers have in their books is nobody else's to read; our processes inherit this.
+        stack.callback(os.umask, os.umask(0o077))
         stack.enter_context(only_one(folder))
         if plan.fresh:
             _empty(folder)

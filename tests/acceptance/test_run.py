@@ -126,3 +126,10 @@ def test_its_secrets_are_on_no_command_line_and_in_no_log(installation: Running)
     shown = "\n".join([*lines, *logs, installation.said])
     assert len(logs) >= 5
     assert [name for name, secret in secrets.items() if secret in shown] == []
+
+
+def test_what_it_keeps_is_nobody_elses_to_read(installation: Running) -> None:
+    kept = {one.name: one.stat().st_mode for one in (installation.folder / "var").iterdir()}
+
+    assert {"ledgertide.sqlite", "sandbox.state", "log", "redis"} <= kept.keys()
+    assert [name for name, mode in kept.items() if mode & 0o077] == []
