@@ -15,6 +15,7 @@ from ledgertide.demo.edits import Customer, People
 from ledgertide.demo.report import Report, judge, show
 from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.live import summary
+from ledgertide.embedded.picture import waits
 from ledgertide.embedded.run import signals_end_us
 from ledgertide.embedded.snapshot import Observer, Snapshot
 from ledgertide.embedded.system import Plan, System, embedded
@@ -107,7 +108,7 @@ def _await_first_read(system: System, services: Services, tell: Callable[[str], 
             raise CommandError(f"Not everything was read in time. {summary(seen)}.")
         if time.monotonic() > say_at:
             say_at += SAY_EVERY_SECONDS
-            tell(f"  {summary(seen)}")
+            tell(f"  {seen.fresh} of {seen.feeds} feeds are fresh; waits: {waits(seen)}")
         for notice in system.keeper.look_after():
             tell(f"  {notice}")
         time.sleep(LOOK_EVERY_SECONDS)
