@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 2
 PATIENCE_SECONDS = 600
+PATIENCE_SECONDS_A_TEST = 60
 # A test that ends so has met a broken patch, not a missing mechanism.
 NO_PROOF = re.compile(r"^(\w+\.)*(ImportError|ModuleNotFoundError|NameError|SyntaxError|IndentationError)\b")
 
@@ -190,6 +191,7 @@ def _run_tests(copy: Path, tests: Sequence[str], *options: str) -> Run:
         "MUTANTS_NOTES": str(notes),
         "TURNS_FOLDER": str(copy.parent),  # a test that has to be alone is so among all copies
     }
+    patience = PATIENCE_SECONDS + PATIENCE_SECONDS_A_TEST * len(tests)
     command = [sys.executable, "-m", "pytest", "-p", "tests.mutants.witness", "-p", "no:cacheprovider", "-q"]
     try:
         ran = subprocess.run(
@@ -200,10 +202,10 @@ def _run_tests(copy: Path, tests: Sequence[str], *options: str) -> Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=patience,
         )
     except subprocess.TimeoutExpired:
-        raise MutantError(f"its tests did not end within {PATIENCE_SECONDS} s") from None
+        raise MutantError(f"its tests did not end within {patience} s") from None
     output = "\n".join(ran.stdout.strip().splitlines()[-15:])
     lines = notes.read_text().splitlines() if notes.exists() else []
     return Run([Ended(**json.loads(line)) for line in lines], ran.returncode, output)
