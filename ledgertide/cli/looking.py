@@ -1,6 +1,7 @@
 """Commands that only look: organisations, feeds, records, runs, events; and what vanished."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -18,6 +19,9 @@ from store.status import FeedLine
 from sync.services import SHAPES
 
 WHICH = typer.Argument(help="Its slug, its id, or its name when only one bears it.", show_default=False)
+# What a run's line counts.
+CHANGES = ("added", "changed", "archived", "restored", "gone", "rejected")
+
 RESOURCE = typer.Argument(help="Such as xero.contacts.", show_default=False)
 AS_JSON = typer.Option("--json", help="JSON, for programs.")
 
@@ -67,7 +71,7 @@ def list_feeds(
     if as_json:
         show_json(lines)
     elif organisation or state:
-        _show_feeds(lines)
+        _show_feeds(lines, of_one=organisation is not None)
     else:
         _show_overview(lines)
 
@@ -82,12 +86,12 @@ def _show_overview(lines: list[FeedLine]) -> None:
     show_table(("feeds", "state", "why"), [(one.feeds, one.state, one.why) for one in groups])
     if worst := [line for one in groups for line in one.worst]:
         say("\nLook at these first:")
-        _show_feeds(worst)
+        _show_feeds(worst, of_one=False)
     say("\nOne by one: `ledgertide feeds ORGANISATION`, or `ledgertide feeds --state STATE`.")
 
 
-def _show_feeds(lines: list[FeedLine]) -> None:
-    show_table(
+def _show_feeds(lines: list[FeedLine], *, of_one: bool) -> None:
+    _show(
         ("organisation", "resource", "state", "why", "every", "last synced", "next", "error"),
         [
             (
@@ -102,6 +106,7 @@ def _show_feeds(lines: list[FeedLine]) -> None:
             )
             for line in lines
         ],
+        of_one=of_one,
     )
 
 
@@ -138,9 +143,25 @@ def list_runs(
     if as_json:
         show_json(lines)
         return
-    columns = ["organisation", "resource", "cause", "state", "reason", "opened_at", "calls", "seen"]
-    columns += ["added", "changed", "archived", "gone", "error"]
-    show_table(columns, [[getattr(line, name) for name in columns] for line in lines])
+    _show(
+        ("organisation", "resource", "cause", "by", "state", "opened", "calls", "seen", "changes", "error"),
+        [
+            (
+                line.organisation,
+                line.resource,
+                line.cause,
+                line.asked_by,
+                f"{line.state}: {line.reason}" if line.reason else line.state,
+                line.opened_at,
+                line.calls,
+                line.seen,
+                ", ".join(f"{count} {name}" for name in CHANGES if (count := getattr(line, name))),
+                line.error,
+            )
+            for line in lines
+        ],
+        of_one=organisation is not None,
+    )
 
 
 def list_usage(
@@ -250,6 +271,12 @@ def _shown(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{provider}: {facts['state']}" for provider, facts in value.items())
     return value
+
+
+def _show(columns: Sequence[str], rows: Iterable[Sequence[object]], *, of_one: bool) -> None:
+    """A table whose first column, the organisation, is left out where one was asked for."""
+    first = 1 if of_one else 0
+    show_table(columns[first:], [row[first:] for row in rows])
 
 
 def _few(ids: tuple[str, ...]) -> str:
