@@ -187,7 +187,6 @@ def _run_tests(copy: Path, tests: Sequence[str], *options: str) -> Run:
     notes = copy.with_name(f"{copy.name}.jsonl")
     environment = os.environ | {
         "PYTHONPATH": str(copy),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "MUTANTS_NOTES": str(notes),
         "TURNS_FOLDER": str(copy.parent),  # a test that has to be alone is so among all copies
     }

