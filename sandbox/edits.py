@@ -1,7 +1,7 @@
 """What people do meanwhile: change, add, archive, void, publish, remove, and change without a trace."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,10 @@ Action = Literal[
 ]  # fmt: skip
 ACTIONS: tuple[Action, ...] = get_args(Action)
 POISONS = {"nul": "\x00", "surrogate": LONE_SURROGATE}
+
+
+# (tenant, resource, action, ids of the records it was done to)
+Listener = Callable[[str, str, str, Sequence[str]], None]
 
 
 class EditError(Exception):
@@ -66,14 +70,20 @@ class ArmedEdit:
 class Edits:
     """Does edits at once, or keeps them armed."""
 
-    def __init__(self, dataset: Dataset, clock: Clock) -> None:
+    def __init__(self, dataset: Dataset, clock: Clock, heard: Listener = lambda *_: None) -> None:
         self.dataset = dataset
         self.clock = clock
+        self.heard = heard
         self.armed: list[ArmedEdit] = []
         self.source = random.Random(dataset.seed)
 
     def do(self, edit: Edit) -> list[str]:
-        """Do an edit now and return the ids it changed; raises EditError when it cannot be done."""
+        """Do an edit now, tell of it, and return the ids; raises EditError when it cannot be done."""
+        ids = self._do(edit)
+        self.heard(edit.tenant, edit.resource, edit.action, ids)
+        return ids
+
+    def _do(self, edit: Edit) -> list[str]:
         endpoint = BY_RESOURCE[edit.resource]
         records = self.dataset.list_of(edit.tenant, endpoint)
         records.settle(self.clock.now())

@@ -1,7 +1,8 @@
 """Xero's doors over HTTP, and the whole sandbox as one server."""
 
+import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from sandbox.lists import BadQuestionError, Twist, answer_list, answer_one, unde
 from sandbox.oauth import Grant
 from sandbox.passage import Passage
 from sandbox.records import RecordList
+from sandbox.webhooks.control import webhook_control_routes
 from sandbox.world import World
 from sandbox.writes.desk import ATTACHMENTS, Asked, Place, places
 from sandbox.writes.memory import Sent, digest_of
@@ -53,7 +55,21 @@ def make_app(
     app.add_routes(dext_routes(world, saved))
     app.add_routes(control_routes(world))
     app.add_routes(dext_control_routes(world))
+    app.add_routes(webhook_control_routes(world))
+    app.cleanup_ctx.append(_telling(world))
     return app
+
+
+def _telling(world: World) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Webhooks are sent while the server runs."""
+
+    async def tell(_app: web.Application) -> AsyncIterator[None]:
+        telling = asyncio.create_task(world.webhooks.tell())
+        yield
+        telling.cancel()
+        await world.webhooks.post.close()
+
+    return tell
 
 
 class Doors(Passage):

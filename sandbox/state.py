@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.world import World
 
 SECONDS = 2.0
-_FORMAT = 3
+_FORMAT = 4
 
 
 class StateError(Exception):
@@ -65,6 +65,7 @@ class Keeper:
             "edits": world.edits.source.getstate(),
             "writes": world.desk.tell(),
             "calls": world.calls.last,
+            "webhooks": world.webhooks.subscriptions,
         }
 
     def _take(self, told: dict[str, Any]) -> None:
@@ -85,6 +86,7 @@ class Keeper:
         world.edits.source.setstate(told["edits"])
         world.desk.take(told["writes"])
         world.calls.last = told["calls"]
+        world.webhooks.subscriptions = told["webhooks"]
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -267,6 +267,19 @@ class Sandbox:
         """Which way If-Modified-Since compares: inclusive or exclusive."""
         self.control("POST", "since", {"reading": reading})
 
+    def webhooks(self, url: str | None = None, key: str | None = None, **habits: Any) -> dict[str, Any]:
+        """Tell an address of every edit from now on, signed with this key, and in which way.
+
+        It is asked first whether it knows our signature: `ready` in the answer says so (`unasked=True` leaves
+        that out). Habits: `together`, `at_once`, `delay_seconds`, `again_seconds`, `times` (thousandths,
+        seconds), and as shares of all deliveries `double`, `forge`, `lose`, `overtake`.
+        """
+        return dict(self.control("POST", "webhooks", _given({"url": url, "key": key}) | habits))
+
+    def posted(self, after: int = 0) -> dict[str, Any]:
+        """How many deliveries are `under_way`, and each attempt `posted` after a number."""
+        return dict(self.control("GET", f"webhooks?after={after}"))
+
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Work any control door; raises SandboxError with its sentence when it refuses."""
         payload = json.dumps(body).encode() if body is not None else None

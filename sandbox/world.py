@@ -9,6 +9,7 @@ from sandbox.faults import Faults
 from sandbox.limits import Limits, Numbers
 from sandbox.lists import Reading
 from sandbox.oauth import Identity
+from sandbox.webhooks.subscriptions import Webhooks
 from sandbox.writes.desk import Desk
 
 
@@ -29,16 +30,18 @@ class World:
             self.limits.open(organisation.tenant_id, Numbers(day=organisation.day_limit))
         self.dext = DextWorld(self.dataset, self.clock)
         self.faults = Faults()
-        self.edits = Edits(self.dataset, self.clock)
+        self.webhooks = Webhooks(self.clock, seed)
+        self.edits = Edits(self.dataset, self.clock, self.webhooks.hear)
         self.desk = Desk(self.dataset, self.clock)
         self.calls = Calls()
         self.version = 0  # rises with everything a restart must not forget
 
     def calm(self) -> None:
-        """No faults, no armed edits, the usual limits with nothing used up; data, clock and tokens stay."""
+        """No faults, no armed edits, nobody told, the usual limits unused; data, clock and tokens stay."""
         self.faults.clear()
         self.edits.armed.clear()
         self.desk.ledger.calm()
+        self.webhooks.calm()
         self.reading = "inclusive"
         self.limits.calm()
         self.dext.calm()

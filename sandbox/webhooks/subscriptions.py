@@ -1,0 +1,123 @@
+"""Who wants to be told, and how that is done: at once, or as untidily as was asked for."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sandbox.clock import Clock
+from sandbox.webhooks import xero
+from sandbox.webhooks.habits import Habits
+from sandbox.webhooks.happening import Happening
+from sandbox.webhooks.post import Letter, PostOffice
+
+# What is overtaken, or comes twice, is held back for up to this long.
+HELD_BACK_SECONDS = 1.0
+
+
+@dataclass
+class Subscription:
+    """One app's webhook at Xero: where it goes, what signs it, and how far its events are counted."""
+
+    url: str
+    key: str
+    sequence: int = 0
+
+
+@dataclass
+class Webhooks:
+    """Tells every subscription of what happens."""
+
+    clock: Clock
+    seed: int
+    post: PostOffice = field(default_factory=PostOffice)
+    habits: Habits = field(default_factory=Habits)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    waiting: list[Happening] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.source = random.Random(f"{self.seed}:webhooks")
+        self._came = asyncio.Event()
+
+    def hear(self, tenant: str, resource: str, action: str, ids: Sequence[str]) -> None:
+        """Something was done; nobody need have subscribed."""
+        if not self.subscriptions:
+            return
+        at_ms = self.clock.now_ms()
+        happened = [Happening(tenant, resource, action, record_id, at_ms) for record_id in ids]
+        self.waiting += filter(xero.is_told, happened)
+        self._came.set()
+
+    def turn(self, habits: Habits) -> None:
+        """Deliver in another way from now on."""
+        self.habits = habits
+        self.post.at_once(habits.at_once)
+
+    async def tell(self) -> None:
+        """Deliver what happens, for ever."""
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            happened, self.waiting = self.waiting, []
+            for subscription in self.subscriptions:
+                self._deliver(subscription, happened)
+
+    async def ready(self, subscription: Subscription) -> list[dict[str, Any]]:
+        """Ask four times, without events, whether somebody can tell our signature from a wrong one."""
+        found = []
+        for wrong in (False, True, False, True):
+            content = xero.body([], 0, self.source, fraction=True)
+            headers = xero.headers(content, subscription.key, wrong=wrong)
+            posted = await self.post.deliver(Letter(subscription.url, content, headers, 0, "ready"))
+            as_wanted = posted.status == (401 if wrong else 200) and posted.tidy
+            found.append({"wrong": wrong, "status": posted.status, "ok": as_wanted})
+        return found
+
+    def calm(self) -> None:
+        """Nobody is told any more."""
+        self.subscriptions.clear()
+        self.waiting.clear()
+        self.turn(Habits())
+
+    def _deliver(self, subscription: Subscription, happened: Sequence[Happening]) -> None:
+        begin = 0
+        while begin < len(happened):
+            size = self.source.randint(1, self.habits.together)
+            together = happened[begin : begin + size]
+            begin += size
+            first = subscription.sequence + 1
+            subscription.sequence += len(together)
+            if not self._chance(self.habits.lose):
+                self._send(subscription, together, first)
+
+    def _send(self, subscription: Subscription, together: Sequence[Happening], first: int) -> None:
+        habits = self.habits
+        content = xero.body(together, first, self.source, fraction=habits.fraction)
+        letter = Letter(
+            subscription.url,
+            content,
+            xero.headers(content, subscription.key),
+            len(together),
+            "true",
+            first,
+            habits.again_seconds,
+        )
+        delay = habits.delay_seconds
+        if self._chance(habits.overtake):
+            delay += self.source.uniform(0, HELD_BACK_SECONDS)
+        self.post.send(letter, delay)
+        if self._chance(habits.double):
+            self.post.send(replace(letter, kind="double"), delay + self.source.uniform(0, HELD_BACK_SECONDS))
+        if self._chance(habits.forge):
+            self.post.send(self._forged(letter, together[0]), delay)
+
+    def _forged(self, letter: Letter, happening: Happening) -> Letter:
+        """Something that never happened, signed by somebody who does not have the key."""
+        never = replace(happening, record_id=str(self.source.getrandbits(64)))
+        content = xero.body([never], letter.first, self.source, fraction=True)
+        headers = xero.headers(content, "somebody else's key")
+        return Letter(letter.url, content, headers, 1, "forged", letter.first)
+
+    def _chance(self, share: float) -> bool:
+        return share > 0 and self.source.random() < share
