@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.dext import DextSettings
 from config.values import Cadences, DatabaseUrl, Duration, ProviderUrl, RedisUrl, SecretKeys
+from config.web import WebSettings
 
 PREFIX = "LEDGERTIDE_"
 OF_OTHERS = frozenset({"LEDGERTIDE_TEST_DATABASE_URL"})  # the tests read this one
@@ -26,7 +27,7 @@ class SettingsError(Exception):
     """The environment cannot be worked with; the text names every flaw and what to do, never a value."""
 
 
-class Settings(DextSettings, BaseSettings):
+class Settings(DextSettings, WebSettings, BaseSettings):
     """Frozen; built from what is passed in, so a test's settings never depend on where it runs.
 
     Each description completes "Give …", for the sentence about a missing or malformed variable.

@@ -96,6 +96,7 @@ Cadences = Annotated[Mapping[str, timedelta], BeforeValidator(_cadences), AfterV
 ProviderUrl = Annotated[str, AfterValidator(_provider)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_keys)]
 SecretKeys = Annotated[
     tuple[SecretStr, ...], BeforeValidator(_keys), Field(min_length=1), AfterValidator(_fernet)
 ]

@@ -69,6 +69,8 @@ class Endpoint:
     """The records are the elements of this list inside each element of the answer."""
     alone: bool = True
     """One record can be asked for, by `path/id`."""
+    webhook: str | None = None
+    """The category under which the provider's webhooks tell of changes here; None: they do not."""
     off: bool = False
     """Its feeds are made switched off: premium, or of use to few."""
     named: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda content: content

@@ -26,8 +26,8 @@ from store.organisations import Link, UnknownOrganisationError
 from sync.services import SHAPES, Services, open_services
 from workers.celery import make_app
 
-# Beat turns once a second; a worker takes a press at once.
-BEAT_SILENT_AFTER = timedelta(seconds=15)
+# Beat and web turn once a second; a worker takes a press at once.
+SILENT_AFTER = timedelta(seconds=15)
 PRESS_WAITS_AFTER = timedelta(seconds=60)
 WORKERS_ANSWER_WITHIN_SECONDS = 2.0
 PROVIDER_ANSWERS_WITHIN_SECONDS = 5.0
@@ -63,6 +63,7 @@ def examine(settings_of: Callable[[], Settings], live: str | None = None) -> Ite
         if redis_answers:
             yield from _workers(make_app(settings))
             yield _beat(services)
+            yield _web(services)
         if database.ok and redis_answers:
             yield _queues(services)
         for provider in services.providers.values():
@@ -138,10 +139,19 @@ def _workers(app: Celery) -> Iterator[Finding]:
 
 def _beat(services: Services) -> Finding:
     age = services.pulse.age("beat")
-    if age is not None and age < BEAT_SILENT_AFTER:
+    if age is not None and age < SILENT_AFTER:
         return Finding("beat", True, f"its last turn was {age.total_seconds():.0f} s ago")
     last = "none is known" if age is None else f"the last was {age.total_seconds():.0f} s ago"
     return Finding("beat", False, f"it makes no turns ({last}): start the Procfile's `beat`, or see its log.")
+
+
+def _web(services: Services) -> Finding:
+    keys = len(services.settings.xero_webhook_keys)
+    takes = f"takes webhooks signed by {keys} key(s)" if keys else "takes no webhook: no key is set"
+    age = services.pulse.age("web")
+    if age is not None and age < SILENT_AFTER:
+        return Finding("web", True, f"it listens, and {takes}")
+    return Finding("web", False, "it does not listen: start the Procfile's `web`, or see its log.")
 
 
 def _queues(services: Services) -> Finding:

@@ -32,7 +32,7 @@ class World:
         self.faults = Faults()
         self.webhooks = Webhooks(self.clock, seed)
         self.edits = Edits(self.dataset, self.clock, self.webhooks.hear)
-        self.desk = Desk(self.dataset, self.clock)
+        self.desk = Desk(self.dataset, self.clock, self.webhooks.hear)
         self.calls = Calls()
         self.version = 0  # rises with everything a restart must not forget
 

@@ -7,7 +7,7 @@ from celery import Celery
 
 from config.points import reached
 from limiter.client import LimiterUnavailableError
-from store import dispatch, duties, feeds, markers, runs
+from store import dispatch, duties, feeds, markers, notices, runs
 from store.database import Transaction
 from store.runs import Message
 from sync.services import Services
@@ -60,6 +60,7 @@ class Ticker:
             recovered += dispatch.wake_after(tx, outages)
             # A message taken for lost may only be waiting: without workers the queue must not fill up.
             pressed = self._unpublished(tx, "now", max(0, MOST_AT_ONCE - lengths["now"]))
+            told = notices.hand_over(tx, max(0, min(notices.AT_ONCE, MOST_AT_ONCE - lengths["now"])))
             # Neither those that go on nor those that begin may keep the others off the belt.
             again = self._unpublished(tx, "sync", (room + 1) // 2)
             opened = self._open_due(tx, room - len(again))
@@ -69,13 +70,13 @@ class Ticker:
         reached("tick.committed")
         belt = [message for message in (*again, *opened) if message.lane == "sync"]
         asked_for = [message for message in opened if message.lane != "sync"]
-        sent = enqueue.publish(self._app, [*pressed, *asked_for])
+        sent = enqueue.publish(self._app, [*pressed, *told, *asked_for])
         reached("tick.sent")
         self._sent = enqueue.publish(self._app, belt)
         enqueue.send_duties(self._app, due_duties)
         services.pulse.beat("beat")
-        told = {"recovered": recovered, "sent": sent + self._sent, "duties": len(due_duties)}
-        return told if any(told.values()) else {}
+        done = {"recovered": recovered, "sent": sent + self._sent, "duties": len(due_duties)}
+        return done if any(done.values()) else {}
 
     def _unpublished(self, tx: Transaction, lane: str, limit: int) -> list[Message]:
         return dispatch.unpublished(tx, lane, limit, resend_after=self._services.pace.resend_after)

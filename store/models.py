@@ -3,8 +3,9 @@
 organisations ─┬─ connections ─┬─ feeds ─┬─ runs          one open run per feed
                │       │       │         ├─ presses       receipts: (feed, generation) or (feed, record)
                │     grants    │         ├─ seen, candidates   the full read's side tables
-               ├─ events       │         └─ rejects
-               └─ audit        ├─ usage                   calls and bytes, a row a day
+               ├─ events       │         ├─ rejects
+               └─ audit        │         └─ notices       what webhooks told, handed to a run each
+                               ├─ usage                   calls and bytes, a row a day
                                └─ xero_contacts, xero_invoices, …
 """
 
@@ -120,6 +121,7 @@ feeds = Table(
     Column("full_announced", Integer),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("last_attempt_at", UtcDateTime),
+    Column("last_start_at", UtcDateTime),  # when the last run of its changes was about to read first
     Column("last_success_at", UtcDateTime),
     Column("last_full_read_at", UtcDateTime),  # when the last proven full read began
     *_error(),
@@ -137,7 +139,7 @@ runs = Table(
     Column("connection_id", String(36), nullable=False),
     Column("feed_id", ForeignKey("feeds.id"), nullable=False),
     Column("resource", String(64), nullable=False),
-    Column("cause", String(16), nullable=False),  # schedule · press · follow-up · full · record
+    Column("cause", String(16), nullable=False),  # schedule · press · webhook · follow-up · full · record
     Column("full", Boolean, nullable=False, server_default=text("false")),
     Column("lane", String(8), nullable=False),  # the queue its slices go to: sync · now
     Column("state", String(16), nullable=False),  # queued · running · snoozed · done · yielded
@@ -245,6 +247,44 @@ events = Table(
     Column("ids", Text, nullable=False),  # JSON list
     Column("run_id", String(36)),
     Column("happened_at", UtcDateTime, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),  # the same when it is delivered again
+    Column("organisation_id", String(36), nullable=False),
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False),
+    Column("kind", String(64), nullable=False),  # the provider's word, or: missed
+    Column("record_id", String(255)),
+    Column("happened_at", UtcDateTime),  # by the provider's clock
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("handed_at", UtcDateTime),  # NULL: waits for a run
+    Column("run_id", String(36)),  # the run that reads what it tells of
+    Index(
+        "ix_notices_waiting",
+        "feed_id",
+        sqlite_where=text("handed_at IS NULL"),
+        postgresql_where=text("handed_at IS NULL"),
+    ),
+    Index("ix_notices_received", "received_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("sequence", String(64), primary_key=True),  # each subscription counts its events by itself
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("checked_at", UtcDateTime),  # NULL: nobody has looked yet whether one before it is missing
+    Index(
+        "ix_deliveries_unchecked",
+        "received_at",
+        sqlite_where=text("checked_at IS NULL"),
+        postgresql_where=text("checked_at IS NULL"),
+    ),
 )
 
 usage = Table(

@@ -1,6 +1,6 @@
 """The state table of a run: open, claim, renew, release, snooze, end.
 
-                 press, due slot                claim                     end
+             press, due slot, notice            claim                     end
     (no open run) ─────────────► queued ───────────────────► running ───────────► done · yielded
                                   ▲  ▲   slice used up, lease ran out │
                                   │  └────────────────────────────────┤
@@ -195,10 +195,11 @@ def claim(tx: Transaction, run_id: str, slice_number: int, *, lease: timedelta =
 
 
 def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim | None:
+    started = {"last_start_at": tx.now} if run.pages == 0 and not run.full and run.cause != "record" else {}
     feed = tx.execute(
         update(feeds)
         .where(feeds.c.id == run.feed_id)
-        .values(fence=feeds.c.fence + 1, last_attempt_at=tx.now)
+        .values(fence=feeds.c.fence + 1, last_attempt_at=tx.now, **started)
         .returning(feeds)
     ).one()
     if not feed.enabled:

@@ -88,7 +88,8 @@ class Reader:
     def used_up(self) -> bool:
         """Whether others should have their turn before the next page."""
         pace = self._services.pace
-        length = pace.press_slice if self._claim.is_press else pace.slice
+        goes_ahead = self._claim.is_press or self._claim.lane == "now"
+        length = pace.press_slice if goes_ahead else pace.slice
         return time.monotonic() - self._began > length.total_seconds()
 
     def tally(self, page: Page) -> Tally:

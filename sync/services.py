@@ -11,6 +11,7 @@ from config.shapes import Shape
 from connectors.errors import ConfigurationError
 from connectors.transport import Transport
 from limiter.belt import Belt
+from limiter.counters import Counters
 from limiter.epoch import Epoch
 from limiter.limiter import Limiter
 from limiter.locks import HELD_FOR, QueueingLock
@@ -48,6 +49,7 @@ class Services:
     epoch: Epoch
     belt: Belt
     pulse: Pulse
+    counters: Counters
     vault: Vault
     providers: Mapping[str, Provider]
     tokens: Tokens
@@ -71,6 +73,7 @@ class Services:
         """Give connections back, in the opposite order of their making."""
         for provider in self.providers.values():
             provider.api.close()
+        self.counters.close()
         self.pulse.close()
         self.belt.close()
         self.epoch.close()
@@ -106,6 +109,7 @@ def open_services(
         epoch=Epoch(redis_url),
         belt=Belt(redis_url),
         pulse=Pulse(redis_url),
+        counters=Counters(redis_url),
         vault=vault,
         providers=providers,
         tokens=Tokens(database, vault, identities, refresh_lease=pace.refresh_lease),

@@ -6,20 +6,27 @@ import structlog
 from celery import shared_task
 
 from connectors.errors import ConnectorError
-from store import grants, history
+from connectors.xero.webhooks import RESOURCES
+from store import deliveries, grants, history, notices
 from tasks.base import SyncTask
 
 log = structlog.get_logger()
 
 # Duty (a task's name) → how often.
-DUTIES = {"upkeep.prune": timedelta(hours=1), "upkeep.grants": timedelta(hours=6)}
+DUTIES = {
+    "upkeep.prune": timedelta(hours=1),
+    "upkeep.grants": timedelta(hours=6),
+    "upkeep.webhooks": timedelta(seconds=30),
+}
 
 
 @shared_task(bind=True, base=SyncTask, name="upkeep.prune")
 def prune(self: SyncTask) -> None:
-    """Drop ended runs and old presses after the retention time."""
+    """Drop ended runs and old presses after the retention time, and webhooks that nobody sends again."""
     with self.services.database.transaction() as tx:
         dropped = history.prune(tx, self.services.settings.run_retention)
+        notices.prune(tx)
+        deliveries.prune(tx)
     log.info("runs_pruned", dropped=dropped)
 
 
@@ -40,3 +47,12 @@ def keep_grants(self: SyncTask) -> None:
         except ConnectorError as error:
             log.warning("grant_not_refreshed", grant=grant_id, code=error.code, why=error.sentence)
     log.info("grants_kept", dropped=dropped, resealed=resealed, refreshed=refreshed)
+
+
+@shared_task(bind=True, base=SyncTask, name="upkeep.webhooks")
+def look_for_missing(self: SyncTask) -> None:
+    """Where one of Xero's deliveries is missing, let the lists be read that it may have been about."""
+    with self.services.database.transaction() as tx:
+        holes = deliveries.look_for_missing(tx, "xero", set(RESOURCES.values()))
+    if holes:
+        log.warning("deliveries_missing", provider="xero", holes=holes)

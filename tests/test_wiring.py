@@ -86,6 +86,7 @@ def test_the_tasks_are_named_as_operators_and_messages_know_them(app: Celery) ->
         *PRESSES,
         "upkeep.prune",
         "upkeep.grants",
+        "upkeep.webhooks",
     }
 
 

@@ -12,6 +12,7 @@ ENDPOINTS = (
         id="ContactID",
         scope="accounting.contacts",
         paging="seek",
+        webhook="CONTACT",
         params=BY_CHANGE | ARCHIVED_TOO,
         reference=True,
         statuses=statuses(

@@ -58,6 +58,7 @@ def run(
     ] = 6,
     sandbox_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 9100,
     flower_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 5555,
+    web_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
 ) -> None:
     """Run everything on this machine, the sandbox in place of Xero and Dext; Ctrl-C ends it."""
     run_everything(
@@ -68,6 +69,7 @@ def run(
             edits_per_minute=edits_per_minute,
             sandbox_port=sandbox_port,
             flower_port=flower_port,
+            web_port=web_port,
         )
     )
 

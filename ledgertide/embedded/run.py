@@ -12,6 +12,7 @@ from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.live import View, view
 from ledgertide.embedded.snapshot import Observer
 from ledgertide.embedded.system import Plan, System, embedded
+from ledgertide.embedded.webhooks import subscribe
 from ledgertide.output import say
 from store.database import DatabaseUnavailableError
 from sync.services import Services, open_services
@@ -58,6 +59,10 @@ def _keep_on(system: System, folder: Path) -> None:
                 if connected
                 else "Going on from what is known."
             )
+            told = subscribe(system)
+            shown.notice(
+                "The sandbox tells us of every edit." if told else "The sandbox's webhooks do not arrive."
+            )
             _watch(system, services, shown)
     finally:
         services.close()
@@ -94,6 +99,7 @@ def _addresses(system: System, folder: Path) -> list[str]:
             f" password in {folder / 'flower.password'})"
         ),
         f"The sandbox in place of Xero and Dext: {system.doors.url}",
+        f"Is all well: http://127.0.0.1:{settings.web_port}/healthz; numbers for Prometheus: /metrics",
         f"Logs: {folder / 'log'}",
         "In another terminal: ledgertide feeds, ledgertide sync-now ORGANISATION RESOURCE --wait",
     ]

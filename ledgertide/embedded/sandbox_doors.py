@@ -49,6 +49,10 @@ class SandboxDoors:
         wish = {"tenant": tenant_id, "resource": resource, "action": action, **chosen}
         return list(self._json("POST", "edit", wish)["ids"])
 
+    def subscribe(self, url: str, key: str) -> bool:
+        """Let the sandbox's Xero tell an address of every edit; whether it was there and knew the key."""
+        return bool(self._json("POST", "webhooks", {"url": url, "key": key})["ready"])
+
     def _json(self, method: str, door: str, body: dict[str, Any] | None = None) -> Any:
         return json.loads(self._text(method, door, body))
 

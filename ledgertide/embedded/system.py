@@ -33,6 +33,7 @@ class Plan:
     edits_per_minute: float = 0
     sandbox_port: int = 0
     flower_port: int = 0
+    web_port: int = 0
     fresh: bool = False  # begin with an empty folder
 
 
@@ -63,6 +64,7 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
             _empty(folder)
         sandbox_port = _port(plan.sandbox_port, "the sandbox", "--sandbox-port")
         flower_port = _port(plan.flower_port, "Flower", "--flower-port")
+        web_port = _port(plan.web_port, "the web process", "--web-port")
         tell("Starting Redis, the sandbox, and the processes of the Procfile ...")
         valkey = stack.enter_context(Valkey(folder / "redis"))
         sandbox = Processes({"sandbox": _sandbox_command(plan, folder, sandbox_port)}, folder / "log")
@@ -70,7 +72,7 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
         sandbox.start(["sandbox"], environment_with({}))
         doors = SandboxDoors(f"http://{LOOPBACK}:{sandbox_port}")
         _await_sandbox(sandbox, doors)
-        values = own_environment(folder, valkey.url, _provider(doors, flower_port))
+        values = own_environment(folder, valkey.url, _provider(doors, flower_port, web_port))
         settings = load_settings(values)
         migrate(settings.database_url.get_secret_value(), settings.cadences)
         product = Processes(read_procfile(PROCFILE), folder / "log")
@@ -121,7 +123,7 @@ def _await_sandbox(sandbox: Processes, doors: SandboxDoors) -> None:
         time.sleep(0.02)
 
 
-def _provider(doors: SandboxDoors, flower_port: int) -> dict[str, str]:
+def _provider(doors: SandboxDoors, flower_port: int, web_port: int) -> dict[str, str]:
     app = doors.grants()
     dext = app["dext"]
     return {
@@ -134,4 +136,5 @@ def _provider(doors: SandboxDoors, flower_port: int) -> dict[str, str]:
         "LEDGERTIDE_DEXT_CLIENT_ID": str(dext["client_id"]),
         "LEDGERTIDE_DEXT_CLIENT_SECRET": str(dext["client_secret"]),
         "LEDGERTIDE_FLOWER_PORT": str(flower_port),
+        "LEDGERTIDE_WEB_PORT": str(web_port),
     }

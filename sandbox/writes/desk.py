@@ -10,6 +10,7 @@ import orjson
 from sandbox.answers import Answer, not_found
 from sandbox.clock import Clock
 from sandbox.dataset import Dataset
+from sandbox.edits import Listener
 from sandbox.endpoints import BY_RESOURCE, Endpoint
 from sandbox.records import Record
 from sandbox.writes.beside import Beside
@@ -48,12 +49,12 @@ class Asked:
 class Desk:
     """Takes writes, and shows what stands beside documents."""
 
-    def __init__(self, dataset: Dataset, clock: Clock) -> None:
+    def __init__(self, dataset: Dataset, clock: Clock, heard: Listener) -> None:
         self.dataset = dataset
         self.clock = clock
         self.ledger = Ledger()
         self.memory = Memory()
-        self.documents = Documents(dataset, clock, self.ledger)
+        self.documents = Documents(dataset, clock, self.ledger, heard)
         self.besides = Beside(self.documents, clock, self.ledger)
 
     def answer(self, asked: Asked) -> Answer:

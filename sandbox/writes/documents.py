@@ -27,10 +27,11 @@ _PAID = "This document cannot be edited as it has a payment or credit note alloc
 class Documents:
     """The documents of every organisation, as far as clients may change them."""
 
-    def __init__(self, dataset: Dataset, clock: Clock, ledger: Ledger) -> None:
+    def __init__(self, dataset: Dataset, clock: Clock, ledger: Ledger, heard: Listener) -> None:
         self.dataset = dataset
         self.clock = clock
         self.ledger = ledger
+        self.heard = heard
 
     def change_one(self, tenant: str, endpoint: Endpoint, wanted: str, body: Any, *, exact: bool) -> Answer:
         """`POST /Invoices/{id}`: raises RefusedError for what Xero answers with a 400."""
@@ -79,6 +80,7 @@ class Documents:
         at = max(self.clock.now_ms(), record.modified_ms + 1)
         changed = Record(endpoint, stamped(endpoint, {**record.fields, **known}, at), at)
         self.dataset.list_of(tenant, endpoint).put(changed)
+        self.heard(tenant, endpoint.resource, "edit", [record.id])
         return changed
 
     def _check(self, tenant: str, endpoint: Endpoint, element: Element) -> Record:

@@ -44,6 +44,7 @@ def test_processes_that_nobody_started_are_named(operator: Operator, environment
     assert "start the Procfile's `worker`" in found["worker"]
     assert "start the Procfile's `worker_now`" in found["worker_now"]
     assert "start the Procfile's `beat`" in found["beat"]
+    assert "start the Procfile's `web`" in found["web"]
     assert "ledgertide connect xero" in found["connections"]
 
 

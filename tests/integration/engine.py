@@ -24,6 +24,7 @@ from store import (
     feeds,
     grants,
     migrations,
+    notices,
     organisations,
     presses,
     records,
@@ -152,12 +153,13 @@ class Engine:
     # --- beat and worker -------------------------------------------------------------------
 
     def tick(self) -> list[Message]:
-        """What beat's tick does in SQL: recover, wake, resend, open what is due."""
+        """What beat's tick does in SQL: recover, wake, resend, hand notices over, open what is due."""
         outages = {name: self.services.limiter.outage(name) for name in self.services.providers}
         with self.services.database.transaction() as tx:
             dispatch.recover(tx)
             dispatch.wake_after(tx, outages)
-            found = dispatch.unpublished(tx, "now", 100) + dispatch.unpublished(tx, "sync", 100)
+            found = dispatch.unpublished(tx, "now", 100) + notices.hand_over(tx)
+            found += dispatch.unpublished(tx, "sync", 100)
             opened = [
                 runs.open_due(tx, feed.id, full=feed.full, asked_by=feed.full_asked_by if feed.full else None)
                 for feed in feeds.due(tx, 100)

@@ -1,0 +1,89 @@
+"""Deliveries of webhooks: which numbers of each sequence came, and what happens about those that did not.
+
+A provider that counts its events lets us see that one is missing, not whose it was: every list that its
+webhooks tell of is read once more, as ordinary scheduled work.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+
+from sqlalchemy import and_, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from store.database import Transaction, UtcDateTime
+from store.models import connections, deliveries, feeds, notices
+from store.notices import KEPT, MISSED
+
+# Deliveries overtake one another; what has not come after this is taken for missing. It may still come.
+LATE = timedelta(seconds=30)
+
+Numbers = tuple[str, int, int]
+"""A sequence, and the first and the last number of a delivery."""
+
+
+def note(tx: Transaction, numbers: Collection[Numbers]) -> None:
+    """These came; again is the same as once."""
+    if not numbers:
+        return
+    insert = sqlite_insert if tx.is_sqlite else postgresql_insert
+    rows = [
+        {"sequence": sequence, "first": first, "last": last, "received_at": tx.now}
+        for sequence, first, last in sorted(set(numbers))
+    ]
+    tx.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+
+
+def look_for_missing(tx: Transaction, provider: str, resources: Collection[str]) -> int:
+    """Let the lists that webhooks tell of be read once for each hole; returns how many holes were found."""
+    is_due = and_(deliveries.c.checked_at.is_(None), deliveries.c.received_at <= tx.now - LATE)
+    since = select(deliveries.c.sequence, func.min(deliveries.c.first)).where(is_due)
+    holes = [
+        hole
+        for sequence, first in tx.execute(since.group_by(deliveries.c.sequence)).all()
+        for hole in _holes(tx, sequence, first)
+    ]
+    for sequence, first, last in holes:
+        _pull(tx, provider, resources, f"{MISSED}:{sequence}:{first}-{last}")
+    note(tx, holes)  # as good as come: the same hole is not found twice
+    tx.execute(update(deliveries).where(is_due).values(checked_at=tx.now))
+    return len(holes)
+
+
+def prune(tx: Transaction) -> int:
+    """Forget what no provider delivers again."""
+    return int(tx.execute(delete(deliveries).where(deliveries.c.received_at < tx.now - KEPT)).rowcount)
+
+
+def _holes(tx: Transaction, sequence: str, since: int) -> Iterator[Numbers]:
+    """The numbers that no delivery from this one on has. Before the first that we know there is no hole."""
+    ours = deliveries.c.sequence == sequence
+    by_number = select(deliveries.c.first, deliveries.c.last, deliveries.c.received_at).where(ours)
+    before = tx.execute(
+        by_number.where(deliveries.c.first < since).order_by(deliveries.c.first.desc()).limit(1)
+    ).first()
+    reached: int | None = before.last if before else None
+    for row in tx.execute(by_number.where(deliveries.c.first >= since).order_by(deliveries.c.first)):
+        is_late = row.received_at <= tx.now - LATE
+        if reached is not None and reached + 1 < row.first and is_late:
+            yield sequence, reached + 1, row.first - 1
+        reached = row.last if reached is None else max(reached, row.last)
+
+
+def _pull(tx: Transaction, provider: str, resources: Collection[str], key: str) -> None:
+    """A notice of our own for every feed that the missing one may have been about."""
+    insert = sqlite_insert if tx.is_sqlite else postgresql_insert
+    concerned = (
+        select(
+            feeds.c.connection_id,
+            (literal(key + ":") + feeds.c.resource).label("key"),
+            feeds.c.organisation_id,
+            feeds.c.id.label("feed_id"),
+            literal(MISSED).label("kind"),
+            literal(tx.now, UtcDateTime).label("received_at"),
+        )
+        .join(connections, connections.c.id == feeds.c.connection_id)
+        .where(connections.c.provider == provider, feeds.c.resource.in_(resources), feeds.c.enabled)
+    )
+    columns = [column.name for column in concerned.selected_columns]
+    tx.execute(insert(notices).from_select(columns, concerned).on_conflict_do_nothing())

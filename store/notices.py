@@ -1,0 +1,208 @@
+"""Notices: what the providers' webhooks told, each kept once, and handed to one run that reads after it came.
+
+    kept ──► waits until its feed may be read again ──► handed to a run that has not read yet
+
+A notice is only a reason to read: what the run finds is what counts. One that comes while its feed is being
+read waits for the next run, and a feed that is told of without end is read once in `APART`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Select, and_, case, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from store import runs
+from store.database import Transaction
+from store.models import connections, feeds, notices
+from store.models import runs as run_rows
+from store.runs import Message
+
+# From one start of a feed's run to the next that webhooks ask for.
+APART = timedelta(seconds=15)
+# Xero keeps what it could not deliver for 31 days, and then sends it again.
+KEPT = timedelta(days=32)
+# So many feeds are handed their notices at once, the longest waiting first.
+AT_ONCE = 500
+# The kind of a notice that we give ourselves, where one of the provider's did not arrive.
+MISSED = "missed"
+
+
+class ToldNotice(Protocol):
+    """What the store needs of a provider's notice."""
+
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def resource(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def record_id(self) -> str | None: ...
+    @property
+    def happened_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many notices were new, known already, and of nobody here."""
+
+    new: int
+    known: int
+    of_nobody: int
+
+
+def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
+    """Keep notices, each once; those of tenants or lists that we do not read are dropped."""
+    given = list(told)
+    feed_of = _feeds_of(tx, provider, {notice.tenant_id for notice in given})
+    rows = {
+        (feed.connection_id, notice.key): {
+            "connection_id": feed.connection_id,
+            "key": notice.key,
+            "organisation_id": feed.organisation_id,
+            "feed_id": feed.id,
+            "kind": notice.kind,
+            "record_id": notice.record_id,
+            "happened_at": notice.happened_at,
+            "received_at": tx.now,
+        }
+        for notice in given
+        if (feed := feed_of.get((notice.tenant_id, notice.resource)))
+    }
+    ours = sum((notice.tenant_id, notice.resource) in feed_of for notice in given)
+    new = 0
+    if rows:
+        insert = sqlite_insert if tx.is_sqlite else postgresql_insert
+        fresh = insert(notices).on_conflict_do_nothing().returning(notices.c.key)
+        # In one order for all: whoever keeps the same ones at the same time waits, and does not deadlock.
+        new = len(tx.execute(fresh, [rows[key] for key in sorted(rows)]).all())
+    return Kept(new, ours - new, len(given) - ours)
+
+
+def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
+    """Give each feed's waiting notices to a run that has not read yet: the open one, or a new one.
+
+    Returns what is to be sent. A feed whose run reads at this moment, or began less than `APART` ago, keeps
+    its notices waiting; its comparison is told to make way.
+    """
+    messages: list[Message] = []
+    for feed in tx.execute(_told(tx).limit(limit)).all():
+        if feed.run_id and feed.run_full:
+            _make_due(tx, feed.id)
+            continue
+        run = _join(tx, feed) if feed.run_id else _open(tx, feed)
+        if run is None:  # it changed under our hands: at the next tick
+            continue
+        waiting = and_(notices.c.feed_id == feed.id, notices.c.handed_at.is_(None))
+        tx.execute(update(notices).where(waiting).values(handed_at=tx.now, run_id=run["id"]))
+        if run["state"] == "queued" and run["published_at"]:
+            messages.append(runs.message_of(run))
+    return messages
+
+
+def waiting(tx: Transaction) -> tuple[int, timedelta]:
+    """How many notices wait for a run, and for how long the first of them has."""
+    row = tx.execute(
+        select(func.count().label("count"), func.min(notices.c.received_at).label("since")).where(
+            notices.c.handed_at.is_(None)
+        )
+    ).one()
+    return int(row.count), tx.now - row.since if row.since else timedelta(0)
+
+
+def prune(tx: Transaction) -> int:
+    """Forget what no provider delivers again."""
+    old = and_(notices.c.received_at < tx.now - KEPT, notices.c.handed_at.is_not(None))
+    return int(tx.execute(delete(notices).where(old)).rowcount)
+
+
+def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tuple[str, str], Any]:
+    """(tenant, resource) → its feed, where that is on."""
+    rows = tx.execute(
+        select(
+            feeds.c.id,
+            feeds.c.organisation_id,
+            feeds.c.connection_id,
+            feeds.c.resource,
+            connections.c.tenant_id,
+        )
+        .join(connections, connections.c.id == feeds.c.connection_id)
+        .where(connections.c.provider == provider, connections.c.tenant_id.in_(tenant_ids), feeds.c.enabled)
+    )
+    return {(row.tenant_id, row.resource): row for row in rows}
+
+
+def _told(tx: Transaction) -> Select[Any]:
+    """Feeds with waiting notices that something can be done about now, with their open runs."""
+    told = (
+        select(
+            notices.c.feed_id,
+            func.min(notices.c.received_at).label("since"),
+            func.max(case((notices.c.kind == MISSED, 0), else_=1)).label("is_urgent"),
+        )
+        .where(notices.c.handed_at.is_(None))
+        .group_by(notices.c.feed_id)
+        .subquery()
+    )
+    is_unread = and_(run_rows.c.state.in_(["queued", "snoozed"]), run_rows.c.pages == 0)
+    may_start = or_(feeds.c.last_start_at.is_(None), feeds.c.last_start_at <= tx.now - APART)
+    return (
+        select(
+            feeds.c.id,
+            told.c.is_urgent,
+            run_rows.c.id.label("run_id"),
+            run_rows.c.state,
+            run_rows.c.slice,
+            run_rows.c.full.label("run_full"),
+        )
+        .join(told, told.c.feed_id == feeds.c.id)
+        .join(connections, connections.c.id == feeds.c.connection_id)
+        .outerjoin(run_rows, and_(run_rows.c.feed_id == feeds.c.id, run_rows.c.ended_at.is_(None)))
+        .where(
+            feeds.c.enabled,
+            connections.c.state == "connected",
+            or_(
+                and_(run_rows.c.id.is_(None), may_start),
+                and_(run_rows.c.full, may_start),
+                and_(~run_rows.c.full, is_unread),
+            ),
+        )
+        .order_by(told.c.is_urgent.desc(), told.c.since)
+    )
+
+
+def _join(tx: Transaction, feed: Any) -> Any:
+    """The open run, which has not read yet: ahead of scheduled work from now on, if it is not asleep."""
+    values: dict[str, Any] = {
+        "cause": case((run_rows.c.cause == "record", "webhook"), else_=run_rows.c.cause)
+    }
+    if feed.is_urgent:
+        values["lane"] = "now"
+        if feed.state == "queued":
+            values["published_at"] = tx.now
+    unchanged = (run_rows.c.id == feed.run_id, run_rows.c.state == feed.state, run_rows.c.slice == feed.slice)
+    return (
+        tx.execute(update(run_rows).where(*unchanged).values(**values).returning(run_rows)).mappings().first()
+    )
+
+
+def _open(tx: Transaction, feed: Any) -> Any:
+    """A run of its own; one for what was only missed takes its turn among scheduled work."""
+    lane = "now" if feed.is_urgent else "sync"
+    run = runs.open_run(tx, feed.id, cause="webhook", lane=lane, full=False, by=None)
+    if run is None or feed.is_urgent:
+        return run
+    # Beat sends it when its turn has come: thousands may have missed something at the same time.
+    tx.execute(update(run_rows).where(run_rows.c.id == run["id"]).values(published_at=None))
+    return {**run, "published_at": None}
+
+
+def _make_due(tx: Transaction, feed_id: str) -> None:
+    """Its full read makes way for what is due."""
+    tx.execute(update(feeds).where(feeds.c.id == feed_id, feeds.c.due_at > tx.now).values(due_at=tx.now))

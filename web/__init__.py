@@ -1,0 +1,1 @@
+"""HTTP: what comes in from the providers, and how the house fares."""

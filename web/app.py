@@ -1,0 +1,45 @@
+"""The web application: its doors, and what goes on beside them while it lives."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from limiter.client import LimiterUnavailableError
+from sync.services import Services
+from web import health, metrics, xero
+from web.inbox import Inbox
+
+TURN_SECONDS = 1.0
+
+
+def make_web(services: Services) -> FastAPI:
+    """Every door; the caller opens the services and closes them."""
+    from_xero = Inbox(services.database, xero.keep_all)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        duties = [asyncio.create_task(duty) for duty in (from_xero.work(), _go_round(services))]
+        try:
+            yield
+        finally:
+            for duty in duties:
+                duty.cancel()
+            await asyncio.gather(*duties, return_exceptions=True)
+
+    # No pages about itself: whoever may use a door knows it.
+    app = FastAPI(title="Ledgertide", lifespan=lifespan, openapi_url=None)
+    app.include_router(health.doors(services))
+    app.include_router(metrics.doors(services))
+    app.include_router(xero.doors(services, from_xero))
+    return app
+
+
+async def _go_round(services: Services) -> None:
+    """Show that this process lives, and bring what it counted to everybody's numbers."""
+    while True:
+        with contextlib.suppress(LimiterUnavailableError):  # what was counted is kept until it is back
+            await asyncio.to_thread(services.pulse.beat, "web")
+            await asyncio.to_thread(services.counters.flush)
+        await asyncio.sleep(TURN_SECONDS)
