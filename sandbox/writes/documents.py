@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.answers import Answer, not_found
 from sandbox.clock import Clock
 from sandbox.dataset import Dataset, stamped
+from sandbox.edits import Listener
 from sandbox.endpoints import BY_RESOURCE, Endpoint
 from sandbox.lists import enclosed
 from sandbox.records import Record, RecordList
