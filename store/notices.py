@@ -91,6 +91,8 @@ def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
     Returns what is to be sent. A feed whose run reads at this moment, or began less than `APART` ago, keeps
     its notices waiting; its comparison is told to make way.
     """
+    if tx.execute(select(notices.c.feed_id).where(notices.c.handed_at.is_(None)).limit(1)).first() is None:
+        return []  # as at most ticks
     messages: list[Message] = []
     for feed in tx.execute(_told(tx).limit(limit)).all():
         if feed.run_id and feed.run_full:
