@@ -24,3 +24,6 @@ def cadence_of(resource: str, given: Mapping[str, timedelta], *, reference: bool
 # cannot show: silent edits and untold deletions.
 COMPARISON = timedelta(days=1)
 COMPARISON_AT_THE_LATEST = timedelta(days=7)
+# Dext's lists are sent whole once a week, besides what changed each day: what somebody archived there by
+# hand comes back, and what nobody remembers having sent goes.
+FULL_PUSH = timedelta(days=7)

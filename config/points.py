@@ -35,6 +35,20 @@ POINTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Those of a push into Dext, for a walk of its own.
+PUSH_POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "hop.pressed": "one of Xero's lists pressed for, not yet on record that the push waits for it",
+        "hop.waiting": "what the push waits for written, not committed",
+        "push.looked": "what has to be sent known to the dead process alone",
+        "push.planned": "what has to be sent written, not committed",
+        "push.sending": "a call on record as sent, and not sent",
+        "push.answered": "an answer of Dext's that nobody else knows",
+        "push.noted": "how far a call has come written, not committed",
+        "push.ended": "a push's end written, not committed",
+    }
+)
+
 _watch: Callable[[str], None] | None = None
 
 

@@ -17,7 +17,7 @@ from store import grants, organisations
 from store.database import Transaction
 from store.grants import SealError, StoredGrant
 from store.organisations import Organisation
-from sync.providers import PROVIDERS, provider_name
+from sync.providers import LIST_PUSH, PROVIDERS, provider_name
 from sync.services import SHAPES, Services
 
 
@@ -105,14 +105,15 @@ def _require_free(services: Services, wish: Wish, tenant: Tenant) -> None:
 def cadences(given: Mapping[str, timedelta], provider: str = "") -> dict[str, timedelta]:
     """How often each resource is read, of one provider or of all; `given` are the operator's exceptions."""
     for resource in given:
-        if resource not in SHAPES:
-            near = get_close_matches(resource, SHAPES, n=1)
+        if resource not in (*SHAPES, LIST_PUSH):
+            near = get_close_matches(resource, (*SHAPES, LIST_PUSH), n=1)
             hint = f"Did you mean {near[0]}?" if near else "`ledgertide feeds` lists them."
             raise CommandError(f"LEDGERTIDE_CADENCES names {resource!r}, which is no resource. {hint}")
+    reference = {shape.resource: shape.reference for shape in SHAPES.values()} | {LIST_PUSH: True}
     return {
-        shape.resource: cadence_of(shape.resource, given, reference=shape.reference)
-        for shape in SHAPES.values()
-        if provider in ("", provider_name(shape.resource))
+        resource: cadence_of(resource, given, reference=is_reference)
+        for resource, is_reference in reference.items()
+        if provider in ("", provider_name(resource))
     }
 
 

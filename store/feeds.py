@@ -211,7 +211,14 @@ def warn(tx: Transaction, feed_id: str, *, code: str, sentence: str) -> None:
     )
 
 
-def plan_comparison(tx: Transaction, feed_id: str, *, whole: bool, proven: bool) -> None:
+def full_done(tx: Transaction, feed_id: str, began_at: datetime) -> None:
+    """Everything was gone through, from a look at that time on."""
+    tx.execute(update(feeds).where(feeds.c.id == feed_id).values(last_full_read_at=began_at))
+
+
+def plan_comparison(
+    tx: Transaction, feed_id: str, *, whole: bool, proven: bool, every: timedelta = COMPARISON
+) -> None:
     """After a full read: when the next regular comparison is wanted (a list read whole each time needs none).
 
     A full read that somebody asked for after this one began is still owed, and stays due at once; one that
@@ -226,8 +233,8 @@ def plan_comparison(tx: Transaction, feed_id: str, *, whole: bool, proven: bool)
             again_at = tx.now + UNPROVEN_AGAIN
             tx.execute(update(feeds).where(feeds.c.id == feed_id).values(full_due_at=again_at))
         return
-    phase = phase_of(feed.id, COMPARISON)
-    comparison_at = None if whole else next_due(tx.now, phase=phase, cadence=COMPARISON)
+    phase = phase_of(feed.id, every)
+    comparison_at = None if whole else next_due(tx.now, phase=phase, cadence=every)
     tx.execute(
         update(feeds)
         .where(feeds.c.id == feed_id)

@@ -4,8 +4,10 @@ organisations ─┬─ connections ─┬─ feeds ─┬─ runs          one 
                │       │       │         ├─ presses       receipts: (feed, generation) or (feed, record)
                │     grants    │         ├─ seen, candidates   the full read's side tables
                ├─ events       │         ├─ rejects
-               └─ audit        │         └─ notices       what webhooks told, handed to a run each
+               ├─ audit        │         ├─ notices       what webhooks told, handed to a run each
+               └─ tax_checks   │         └─ list_entries, list_calls   what Dext took, what is on its way
                                ├─ usage                   calls and bytes, a row a day
+                               ├─ dext_accounts           what a Dext account offers
                                └─ xero_contacts, xero_invoices, …
 """
 
@@ -296,6 +298,55 @@ usage = Table(
     _count("calls"),
     _count("bytes"),
     Index("ix_usage_organisation", "organisation_id", "day"),
+)
+
+list_entries = Table(
+    "list_entries",
+    metadata,
+    Column("feed_id", ForeignKey("feeds.id"), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("external_id", String(255), primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("entry", Text, nullable=False),  # JSON: the entry as Dext took it; equal texts are equal entries
+    Column("taken_at", UtcDateTime, nullable=False),
+)
+
+list_calls = Table(
+    "list_calls",
+    metadata,
+    Column("id", String(36), primary_key=True),  # also the call's idempotency key
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False, index=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("entries", Text, nullable=False),  # JSON list: sent again, it has to be the very same
+    Column("snapshot_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),  # from here on nobody knows whether Dext has it, until there is a job
+    Column("job_id", String(255)),
+)
+
+dext_accounts = Table(
+    "dext_accounts",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("features", Text, nullable=False, server_default="{}"),  # JSON: what it says it offers
+    Column("read_at", UtcDateTime),
+    # What Dext does not tell, a person did: that Use tax list is on there.
+    Column("tax_list_confirmed_by", String(255)),
+    Column("tax_list_confirmed_at", UtcDateTime),
+)
+
+tax_checks = Table(
+    "tax_checks",
+    metadata,
+    Column("organisation_id", ForeignKey("organisations.id"), primary_key=True),
+    Column("checked_at", UtcDateTime),
+    Column("rows", Text, nullable=False, server_default="[]"),  # JSON
+    Column("blocking", Integer, nullable=False, server_default="0"),
+    Column("warning", Integer, nullable=False, server_default="0"),
 )
 
 audit = Table(

@@ -219,6 +219,14 @@ def read(scope: Scope, shape: Shape, *, gone: bool = False, batch: int = 500) ->
         last = rows[-1][0]
 
 
+def one(scope: Scope, shape: Shape, record_id: str) -> str | None:
+    """One of this organisation's records as JSON text; None when it is not here."""
+    table = table_of(shape)
+    found = scope.select(table, _as_text(table, scope.tx)).where(table.c.id == record_id)
+    text: str | None = scope.tx.execute(found).scalars().first()
+    return text
+
+
 def _as_text(table: Table, tx: Transaction) -> Any:
     return table.c.record if tx.is_sqlite else table.c.record.cast(Text)
 

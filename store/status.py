@@ -12,6 +12,8 @@ from store.runs import FILTER_IGNORED
 
 # Waits that end by themselves because the provider's or our own budget comes back.
 RATE_REASONS = frozenset({"minute limit", "day reserve", "day limit", "app limit"})
+# What the run waits for is under way: the lists that it lives on are read, or Dext works on what it was sent.
+UNDER_WAY = frozenset({"xero first", "dext at work"})
 # Waits that a person has to end.
 ACTION_REASONS = frozenset({"permission missing", "filter ignored"})
 # A waiting slot this much past its time is a backlog, not a tick's delay.
@@ -205,4 +207,6 @@ def _waiting_state(reason: str | None) -> str:
         return "waiting for rate limit"
     if reason == "backlog":
         return "queued"
+    if reason in UNDER_WAY:
+        return "syncing"
     return "action needed" if reason in ACTION_REASONS else "retrying"

@@ -23,6 +23,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (*xero.ENDPOINTS, *dext.ENDPOINTS)
 SHAPES: dict[str, Shape] = {endpoint.resource: endpoint.shape for endpoint in ENDPOINTS}
 """The tables of all of them, whichever are set up here."""
 PROVIDERS = tuple(LIMITS)
+LIST_PUSH = "dext.list_push"
+"""A feed that reads no list: Xero's lists go into Dext by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Provider:
     smallest: str
     """A resource that one cheap call reads, to see that all is well."""
     addresses: tuple[Address, ...]
+    port: dext.DextPort | None = None
+    """What else Dext is asked for and told."""
 
 
 def provider_name(resource: str) -> str:
@@ -126,4 +130,5 @@ def _dext(
             *([Address("identity service", token_url, "dext_token_url")] if token_url else ()),
             Address("API", settings.dext_base_url or "", "dext_base_url"),
         ),
+        port=port,
     )

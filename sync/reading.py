@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from config.limits import CallClass
 from connectors.connector import Connector
+from connectors.dext import Call
 from connectors.errors import ConnectorError, TokenExpiredError
 from connectors.http import Access
 from connectors.pages import Cursor, Page
@@ -14,6 +16,8 @@ from store import organisations, runs
 from store.grants import StoredGrant
 from store.runs import Claim, Tally
 from sync.services import Services
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -49,23 +53,41 @@ class Reader:
             lambda access: connector.read_alone(resource, record_id, access, call_class, self._keep_lease)
         )
 
+    def ask(self, call: Callable[[Call], T], call_class: CallClass) -> T:
+        """What is no list: one question to Dext, or one thing told it. `spent` counts its calls."""
+        attempts = 0
+
+        def before_attempt() -> None:
+            nonlocal attempts
+            self._keep_lease()
+            attempts += 1
+
+        def once(access: Access) -> T:
+            nonlocal attempts
+            attempts = 0  # those of a call that failed are on its error
+            return call(Call(access, call_class, before_attempt))
+
+        answer = self._read(once)
+        self._in_vain += attempts
+        return answer
+
     @property
     def _connector(self) -> Connector:
         return self._services.provider(self._link.provider).connector
 
-    def _read(self, call: Callable[[Access], Page]) -> Page:
+    def _read(self, call: Callable[[Access], T]) -> T:
         """An expired token is refreshed once and the call repeated once."""
         began = time.monotonic()
         tokens = self._services.tokens
         self._grant = self._grant or tokens.valid(self._link.grant_id)
         try:
-            page = call(self._access(self._grant))
+            answer = call(self._access(self._grant))
         except TokenExpiredError as error:
             self._in_vain += error.calls
             self._grant = tokens.renewed(self._grant)
-            page = call(self._access(self._grant))
+            answer = call(self._access(self._grant))
         self._read_for = timedelta(seconds=time.monotonic() - began)
-        return page
+        return answer
 
     def _access(self, grant: StoredGrant) -> Access:
         return Access(self._account, grant.access_token, self._link.tenant_id)
@@ -97,6 +119,11 @@ class Reader:
         calls, self._in_vain = page.calls + self._in_vain, 0
         waited_ms = int(self._read_for.total_seconds() * 1000)
         return Tally(pages=1, calls=calls, bytes=page.bytes, waited_ms=waited_ms)
+
+    def spent(self) -> int:
+        """How many calls were made since this was asked last, apart from those of pages."""
+        calls, self._in_vain = self._in_vain, 0
+        return calls
 
     def calls_in_vain(self, error: ConnectorError) -> int:
         """How many calls were made for nothing before this error."""

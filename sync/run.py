@@ -11,10 +11,13 @@ from store import feeds, runs, stretch, vanished
 from store.runs import Claim
 from sync import stops
 from sync.alone import read_alone
+from sync.lists.push import push_slice
+from sync.providers import LIST_PUSH
 from sync.reading import Reader
 from sync.services import SHAPES, Services
 from sync.stops import Outcome
 from sync.storing import store, tell
+from sync.tax import keeping
 
 REFERENCE = frozenset(resource for resource, shape in SHAPES.items() if shape.reference)
 
@@ -25,6 +28,14 @@ UNPROVEN_SENTENCE = (
 
 
 def run_slice(services: Services, claim: Claim) -> Outcome:
+    """Work through one slice of a feed: what is read from a provider, or what goes into it.
+
+    Raises LeaseLostError when somebody else goes on with this run: then nothing of ours was written.
+    """
+    return push_slice(services, claim) if claim.resource == LIST_PUSH else read_slice(services, claim)
+
+
+def read_slice(services: Services, claim: Claim) -> Outcome:
     """Read pages of one feed until it is up to date or the slice is used up.
 
     Each page is stored together with the cursor that follows it, so a run that stops anywhere
@@ -136,6 +147,7 @@ def _go_on(tx: Any, services: Services, claim: Claim, reader: Reader, page: Page
     if page.last:
         _learn(tx, services, claim, reader)
         ending = runs.end(tx, claim)
+        keeping.after_read(tx, services.shape, claim)
         reached("run.ended")
         return Outcome("done", messages=(ending.follow_up,) if ending.follow_up else ())
     if outcome := _give_way(tx, services, claim):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from config.limits import Limits
 from config.settings import Settings, variable
 from config.shapes import Shape
+from connectors.dext import DextPort
 from connectors.errors import ConfigurationError
 from connectors.transport import Transport
 from limiter.belt import Belt
@@ -63,6 +64,13 @@ class Services:
         raise ConfigurationError(
             f"{name} is not set up here: set {variable(f'{name}_base_url')}.", code="not_set_up"
         )
+
+    @property
+    def dext(self) -> DextPort:
+        """What else Dext is asked for and told; ConfigurationError when it is not set up here."""
+        port = self.provider("dext").port
+        assert port is not None  # noqa: S101 - whoever sets Dext up gives it
+        return port
 
     def shape(self, resource: str) -> Shape:
         """How a resource's records are read and stored here."""

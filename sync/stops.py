@@ -86,7 +86,7 @@ def stop(services: Services, claim: Claim, error: errors.ConnectorError, *, call
     reason = next((name for kind, name in STOPS if isinstance(error, kind)), "back-off")
     with services.database.transaction() as tx:
         length = _back_off(claim) if reason == "back-off" else None
-        runs.snooze(tx, claim, wait=length, reason=reason, error=_fields(error), calls=calls)
+        runs.snooze(tx, claim, wait=length, reason=reason, error=fields(error), calls=calls)
         reached("run.snoozed")
         if isinstance(error, errors.AccessLostError):
             organisations.lose_access(tx, link)
@@ -107,7 +107,7 @@ def flawed(tx: Transaction, claim: Claim, flaw: str) -> Outcome:
         feeds.warn(tx, claim.feed_id, code=error.code, sentence=error.sentence)
         runs.give_up(tx, claim)
         return Outcome("yielded", reason)
-    runs.snooze(tx, claim, wait=_back_off(claim), reason=reason, error=_fields(error))
+    runs.snooze(tx, claim, wait=_back_off(claim), reason=reason, error=fields(error))
     return Outcome("snoozed", reason)
 
 
@@ -163,7 +163,8 @@ def _reached(services: Services, link: Link) -> tuple[Tenant, ...]:
         return tenants_of(services.tokens.renewed(grant).access_token, account)
 
 
-def _fields(error: errors.ConnectorError) -> dict[str, str]:
+def fields(error: errors.ConnectorError) -> dict[str, str]:
+    """An error as a run and its feed keep it."""
     return {
         "error_code": error.code,
         "error_sentence": error.sentence,

@@ -139,7 +139,8 @@ def _record(
 
 
 def _is_read_alone(services: Services, resource: str) -> bool:
-    return services.provider(resource).connector.endpoints[resource].alone
+    endpoint = services.provider(resource).connector.endpoints.get(resource)
+    return endpoint is not None and endpoint.alone
 
 
 def publish(app: Celery, messages: Sequence[Message]) -> int:

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from config.limits import LIMITS
+from config.shapes import Shape
 from ledgertide import overview, tables
 from ledgertide.cli import session
 from ledgertide.output import say, show_json, show_table
 from ledgertide.overview import STATES
+from ledgertide.problems import CommandError
 from store import events as event_feed
 from store import history, organisations, records, status, usage, vanished
 from store.database import Scope, Transaction
@@ -123,10 +125,17 @@ def print_records(organisation: Which, resource: Resource) -> None:
     with session.database() as database, database.reading() as tx:
         found, scope = _scope(tx, organisation)
         organisations.feed_of(tx, found, resource, even_off=True)
-        for _, text in records.read(scope, SHAPES[resource]):
+        for _, text in records.read(scope, _shape(resource)):
             # A line break in JSON can only stand between its parts: a space there says the same.
             out.write(text.replace("\r", " ").replace("\n", " ").encode() + b"\n")
     out.flush()
+
+
+def _shape(resource: str) -> Shape:
+    """How a resource's records are stored; CommandError for a feed that has none."""
+    if resource in SHAPES:
+        return SHAPES[resource]
+    raise CommandError(f"{resource} holds no records: it sends ours. `ledgertide list-push` shows them.")
 
 
 def list_runs(
@@ -226,9 +235,9 @@ def judge_vanished(
         if apply:
             provider = resource.partition(".")[0]
             link = next(one for one in organisations.links(tx, found.id) if one.provider == provider)
-            ids = vanished.apply(scope, SHAPES[resource], feed_id=feed_id, connection_id=link.id, actor=by)
+            ids = vanished.apply(scope, _shape(resource), feed_id=feed_id, connection_id=link.id, actor=by)
         elif dismiss:
-            ids = vanished.dismiss(scope, SHAPES[resource], feed_id=feed_id, actor=by)
+            ids = vanished.dismiss(scope, _shape(resource), feed_id=feed_id, actor=by)
         else:
             ids = vanished.held(scope, feed_id)
     if as_json:

@@ -19,8 +19,8 @@ class Account:
 
     id: str
     code: str | None
-    account_class: str
-    """asset, equity, expense, liability or revenue, as Xero writes it in capitals."""
+    account_class: str | None
+    """ASSET, EQUITY, EXPENSE, LIABILITY or REVENUE."""
     tax_type: str | None
 
 
@@ -137,7 +137,7 @@ def _code(item: Mapping[str, Any], line: Mapping[str, Any]) -> str | None:
 
 def _is_allowed(rate: Rate, account: Account) -> bool:
     """Xero's classes are ASSET, EQUITY, EXPENSE, LIABILITY, REVENUE; its rates apply to their plurals."""
-    use = _USES.get(account.account_class.upper())
+    use = _USES.get((account.account_class or "").upper())
     return use is None or use in rate.applies_to
 
 

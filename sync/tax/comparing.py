@@ -31,6 +31,12 @@ class Row:
     xero: Rate | None
 
     @property
+    def tax_type(self) -> str | None:
+        """By which Xero knows it."""
+        side = self.xero or self.dext
+        return side.tax_type if side else None
+
+    @property
     def verdict(self) -> str:
         """The gravest of what was found."""
         return self.found[0]

@@ -35,7 +35,7 @@ from store import (
 from store.models import feeds as feed_rows
 from store.models import runs as run_rows
 from store.runs import Claim, Message
-from sync.providers import ENDPOINTS, provider_name
+from sync.providers import ENDPOINTS, LIST_PUSH, provider_name
 from sync.run import run_slice
 from sync.services import SHAPES, Pace, Services, open_services
 from sync.stops import Outcome
@@ -44,6 +44,7 @@ from workers.celery import make_app
 CADENCES = {
     each.resource: cadence.cadence_of(each.resource, {}, reference=each.reference) for each in ENDPOINTS
 }
+EVERY = CADENCES | {LIST_PUSH: cadence.cadence_of(LIST_PUSH, {}, reference=True)}
 # One list of each habit, for tests in which it matters that there are several, not which.
 FEW = ["xero.tax_rates", "xero.accounts", "xero.contacts", "xero.linked_transactions", "xero.contact_groups"]
 KEYS = Fernet.generate_key().decode()
@@ -118,7 +119,7 @@ class Engine:
 
         `names` take the place of their own.
         """
-        wanted = {name: CADENCES[name] for name in resources or _of("dext")}
+        wanted = {name: EVERY[name] for name in resources or _of("dext")}
         told = self.sandbox.dext_grants()["accounts"][:organisations_wanted]
         slugs = []
         for place, account in enumerate(told):

@@ -1,0 +1,215 @@
+"""One slice of a list push: Xero's lists read, what changed planned, sent into Dext, and followed to its end.
+
+first hop ──► plan ──► send ──► look until each job has ended ──► end
+ (Xero is read)          ▲  each step is on record before the next one: a run goes on from there
+                         └── calls that an earlier run left are brought to their end first
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from config.cadence import FULL_PUSH
+from config.limits import CallClass
+from config.points import reached
+from connectors import errors
+from connectors.dext import ListEntry
+from connectors.dext.port import MOST_ENTRIES
+from store import feeds, list_calls, list_entries, organisations, records, runs, tax_checks, upstream
+from store.database import Scope
+from store.list_calls import ListCall, Planned
+from store.runs import Claim, Tally
+from sync import stops
+from sync.lists.delivery import Delivery
+from sync.lists.hop import first_hop, look_again
+from sync.lists.mapping import ACCOUNTS, SOURCES, UPSTREAM, Record, Source, codes_of, entries, read, written
+from sync.lists.plan import batches
+from sync.reading import Reader
+from sync.services import Services
+from sync.stops import Outcome
+from sync.storing import used
+
+AT_WORK = "dext at work"
+"""Why a push waits: Dext has the list and is not done with it."""
+PLANNED = "planned"
+"""In the feed's cursor: what is to be sent is on record."""
+
+
+def push_slice(services: Services, claim: Claim) -> Outcome:
+    """Bring Dext's lists up to what Xero has; raises LeaseLostError as every slice does."""
+    if outcome := _give_way(services, claim) or first_hop(services, claim):
+        return outcome
+    reader = Reader(services, claim)
+    delivery = Delivery(services, claim, reader, _call_class(claim))
+    try:
+        is_planned = claim.pages > 0 and (claim.cursor or {}).get(PLANNED, False)
+        open_calls = [] if is_planned else _finish_what_was_left(services, claim, delivery)
+        if not is_planned and not open_calls:
+            _plan(services, claim, reader)
+        if open_calls := open_calls or delivery.deliver():
+            return _wait(services, claim, reader, open_calls)
+        return _end(services, claim)
+    except errors.RateLimitedError as error:
+        return stops.wait(services, claim, error, calls=reader.calls_in_vain(error), spare=False)
+    except errors.ConnectorError as error:
+        return stops.stop(services, claim, error, calls=reader.calls_in_vain(error))
+
+
+def _call_class(claim: Claim) -> CallClass:
+    return CallClass.PRESS if claim.is_press else CallClass.SCHEDULED
+
+
+def _give_way(services: Services, claim: Claim) -> Outcome | None:
+    """The weekly push of everything makes room for one of what changed; calls on their way are not lost."""
+    if not claim.full or claim.newest_at is None:
+        return None
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim)
+        if not runs.must_yield(tx, claim):
+            return None
+        feeds.advance(tx, claim.feed_id, full=False, cursor=None, newest_at=None)
+        ending = runs.yield_(tx, claim)
+    return Outcome("yielded", messages=(ending.follow_up,) if ending.follow_up else ())
+
+
+def _finish_what_was_left(services: Services, claim: Claim, delivery: Delivery) -> list[ListCall]:
+    """Calls of an earlier plan: what was never sent is planned anew, what may have come through is finished.
+
+    Before anything newer is sent, so that nothing older overtakes it.
+    """
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim)
+        list_calls.forget_unsent(tx, claim.feed_id)
+    return delivery.deliver()
+
+
+def _plan(services: Services, claim: Claim, reader: Reader) -> None:
+    """Put on record what has to be sent, from one look at the store."""
+    account = reader.ask(services.dext.account, _call_class(claim))
+    _require_same(services, claim, account.id)
+    with services.database.reading() as tx:
+        plan = _look(services, claim, tx.scope(claim.organisation_id))
+        snapshot_at = tx.now
+    reached("push.looked")
+    calls = reader.spent()
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim, Tally(calls=calls))
+        tax_checks.keep_features(
+            tx,
+            organisation_id=claim.organisation_id,
+            connection_id=claim.connection_id,
+            features=account.features,
+        )
+        list_calls.plan(
+            tx,
+            organisation_id=claim.organisation_id,
+            feed_id=claim.feed_id,
+            snapshot_at=snapshot_at,
+            calls=plan.calls,
+        )
+        feeds.advance(tx, claim.feed_id, full=False, cursor={PLANNED: True}, newest_at=None)
+        runs.count(tx, claim, {"seen": plan.seen, "unchanged": plan.unchanged})
+        used(tx, claim, calls)
+        reached("push.planned")
+    if account.offers("list_push") is False:
+        raise errors.UnsupportedError(
+            "This Dext account takes no lists from us: Dext offers that by agreement or plan only."
+        )
+
+
+def _require_same(services: Services, claim: Claim, account_id: str) -> None:
+    """Nothing is sent into another account than the one that was connected."""
+    with services.database.reading() as tx:
+        link = organisations.link(tx, claim.connection_id)
+    if account_id != link.tenant_id:
+        raise errors.AccessLostError(
+            f"The consent now reaches another Dext account ({account_id}). Connect the right one again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    calls: tuple[Planned, ...]
+    seen: int
+    unchanged: int
+
+
+def _look(services: Services, claim: Claim, scope: Scope) -> _Plan:
+    """What each list has to hold, beside what Dext took of it; lists whose source was never read stay out."""
+    usable = _usable(scope)
+    codes = codes_of(_records(services, scope, ACCOUNTS)) if ACCOUNTS in usable else {}
+    calls: list[Planned] = []
+    seen = sent = 0
+    for source in SOURCES:
+        if not usable.issuperset(source.resources):
+            continue
+        wanted = entries(source, _records(services, scope, source.resources[0]), codes)
+        known = {
+            key: read(text) for key, text in list_entries.known(scope, claim.feed_id, source.kind).items()
+        }
+        if claim.full and len(wanted) > MOST_ENTRIES:
+            known = _strays(services, scope, source) | known
+        for batch in batches(wanted, known, full=claim.full):
+            calls.append(Planned(source.kind, batch.mode, tuple(map(written, batch.entries))))
+            sent += sum(entry.active for entry in batch.entries)
+        seen += len(wanted)
+    return _Plan(tuple(calls), seen, seen - sent)
+
+
+def _usable(scope: Scope) -> set[str]:
+    """What was read whole at least once: a list half read would take the other half away in Dext."""
+    known = upstream.sources(scope, UPSTREAM)
+    return {source.resource for source in known if source.last_success_at is not None}
+
+
+def _records(services: Services, scope: Scope, resource: str) -> Iterator[Record]:
+    for _, text in records.read(scope, services.shape(resource)):
+        yield json.loads(text, parse_float=Decimal)
+
+
+def _strays(services: Services, scope: Scope, source: Source) -> dict[str, ListEntry]:
+    """What Dext's own list has of ours besides, from a time that we know nothing of."""
+    found = {}
+    for entry in _records(services, scope, f"dext.{source.kind}"):
+        if entry.get("external_id") and entry.get("active"):
+            stray = ListEntry(entry["external_id"], entry.get("name") or "", entry.get("code"))
+            found[stray.external_id] = stray
+    return found
+
+
+def _wait(services: Services, claim: Claim, reader: Reader, open_calls: list[ListCall]) -> Outcome:
+    with services.database.transaction() as tx:
+        if reader.used_up():
+            rest = runs.release(tx, claim)
+            return Outcome("continues", messages=(rest,) if rest else ())
+        sent = [call.sent_at for call in open_calls if call.sent_at is not None]
+        runs.snooze(tx, claim, wait=look_again(tx.now - min(sent, default=tx.now)), reason=AT_WORK)
+    return Outcome("snoozed", AT_WORK)
+
+
+def _end(services: Services, claim: Claim) -> Outcome:
+    """Dext has taken, entry by entry, what Xero had when this run looked."""
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim)
+        feeds.advance(tx, claim.feed_id, full=False, cursor=None, newest_at=claim.first_read_at)
+        if claim.full:
+            feeds.full_done(tx, claim.feed_id, claim.first_read_at)
+            feeds.plan_comparison(tx, claim.feed_id, whole=False, proven=True, every=FULL_PUSH)
+        left_out = [
+            source.kind
+            for source in SOURCES
+            if not _usable(tx.scope(claim.organisation_id)).issuperset(source.resources)
+        ]
+        ending = runs.end(tx, claim)
+        if left_out:
+            feeds.warn(tx, claim.feed_id, code="left_out", sentence=_left_out(left_out))
+        reached("push.ended")
+    return Outcome("done", messages=(ending.follow_up,) if ending.follow_up else ())
+
+
+def _left_out(kinds: Sequence[str]) -> str:
+    return (
+        f"Not sent to Dext: {', '.join(kind.replace('_', ' ') for kind in kinds)}. Xero's list of them was"
+        " never read here: it is off, or Xero is not connected. What Dext has of them stays as it is."
+    )
