@@ -100,16 +100,20 @@ def differences(engine: Engine, slug: str) -> list[str]:
 
 
 def rename(engine: Engine, slug: str, name: str) -> str:
-    """Give a supplier another name in Xero; returns its id there."""
+    """Give a supplier, who is no customer, another name in Xero; returns its id there."""
     rows = engine.sandbox.dump(engine.tenants[slug], CONTACTS)
-    (supplier, *_) = [row for row in rows if row["IsSupplier"] and row["ContactStatus"] == "ACTIVE"]
+    (supplier, *_) = [row for row in rows if row["ContactStatus"] == "ACTIVE" and _only_sells(row)]
     engine.sandbox.edit(
-        engine.tenants[slug],
-        CONTACTS,
-        ids=[supplier["ContactID"]],
-        fields={"Name": name, "IsCustomer": False},
+        engine.tenants[slug], CONTACTS, ids=[supplier["ContactID"]], fields=_SELLS | {"Name": name}
     )
     return str(supplier["ContactID"])
+
+
+_SELLS = {"IsSupplier": True, "IsCustomer": False}
+
+
+def _only_sells(row: dict[str, Any]) -> bool:
+    return {name: row[name] for name in _SELLS} == _SELLS
 
 
 def is_done(engine: Engine, slug: str, press: presses.Press) -> bool:

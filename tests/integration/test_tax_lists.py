@@ -123,7 +123,7 @@ def test_a_bill_is_stopped_by_its_own_lines_alone_and_the_command_says_so(
     untaxed = next(
         row["TaxType"]
         for row in pushing.sandbox.dump(pushing.tenants[slug], XERO)
-        if not row["EffectiveRate"] and row["Status"] == "ACTIVE"
+        if not row["EffectiveRate"] and row["Status"] == "ACTIVE" and row["CanApplyToExpenses"]
     )
     no_vat = next(row for row in accounts if row["Status"] == "ACTIVE" and row.get("Code") == expense)
     pushing.sandbox.edit(
