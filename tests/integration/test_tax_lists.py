@@ -26,12 +26,16 @@ def verdicts(engine: Engine, slug: str) -> dict[str, str]:
 
 
 def types(engine: Engine, slug: str) -> list[str]:
-    """Tax types that both sides have and that expenses may bear, after everything was pushed."""
-    carry_through(engine, slug, engine.press(slug, LIST_PUSH, full=True))
-    engine.settle()
-    found = verdicts(engine, slug)
-    assert set(found.values()) <= {"match", "not_for_expenses"}, found
-    return [name for name, verdict in found.items() if verdict == "match"]
+    """Tax types that both sides have and expenses may bear; everything was pushed, where it had to be."""
+    if not _agree(engine, slug):
+        carry_through(engine, slug, engine.press(slug, LIST_PUSH, full=True))
+        engine.settle()
+    assert _agree(engine, slug)
+    return [name for name, verdict in verdicts(engine, slug).items() if verdict == "match"]
+
+
+def _agree(engine: Engine, slug: str) -> bool:
+    return set(verdicts(engine, slug).values()) <= {"match", "not_for_expenses"}
 
 
 def entry(engine: Engine, slug: str, tax_type: str) -> dict[str, Any]:
