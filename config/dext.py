@@ -37,6 +37,11 @@ def _paths(value: object) -> object:
     return {operation.strip(): path.strip() for operation, _, path in pairs}
 
 
+def _words(value: object) -> object:
+    """Read ``credit_note,refund``."""
+    return {word.strip() for word in value.split(",") if word.strip()} if isinstance(value, str) else value
+
+
 def _known(paths: Mapping[str, str]) -> Mapping[str, str]:
     for operation, written in paths.items():
         if operation not in PATHS:
@@ -113,6 +118,15 @@ class DextSettings(BaseModel):
         ge=timedelta(seconds=1),
         le=timedelta(seconds=120),  # the limiter's lease outlives it
         description="the longest reading one file may take in all, 1s to 120s",
+    )
+    dext_connection_life: Duration = Field(
+        default=timedelta(days=365),
+        ge=timedelta(days=1),
+        description="how long a consent lasts where Dext does not say, 1d or more",
+    )
+    dext_unsupported_types: Annotated[frozenset[str], BeforeValidator(_words)] = Field(
+        default=frozenset({"credit_note", "refund"}),
+        description="the types of items that never become bills, such as credit_note,refund",
     )
     dext_largest_file_mib: int = Field(
         default=25, ge=1, le=1000, description="the largest file that is taken, in MiB, 1 to 1000"

@@ -10,6 +10,7 @@ from types import MappingProxyType
 class CallClass(StrEnum):
     """Why a call is made, from the one that yields first to the one that yields to nobody."""
 
+    FILE = "file"  # the paper behind a record: it can wait for whoever reads or writes records
     SPARE = "spare"  # the regular comparison: lives on what nobody else needs today
     SCHEDULED = "scheduled"
     PRESS = "press"
@@ -29,6 +30,7 @@ class Leaves:
 
 CLASSES: Mapping[CallClass, Leaves] = MappingProxyType(
     {
+        CallClass.FILE: Leaves(in_flight=1, minute=12 / 60, app=0.05, day=0.50),
         CallClass.SPARE: Leaves(in_flight=1, minute=3 / 60, app=0.03, day=0.50),
         CallClass.SCHEDULED: Leaves(in_flight=1, minute=3 / 60, app=0.03, day=0.20),
         CallClass.PRESS: Leaves(day=0.02, day_calls=20),

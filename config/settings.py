@@ -77,6 +77,10 @@ class Settings(DextSettings, WebSettings, BaseSettings):
         description="what is to be read more or less often than usual, such as"
         " xero.contacts=30m,xero.items=6h; from 5m to 7d",
     )
+    files_folder: Path = Field(
+        Path("var/files"),
+        description="the folder where the files of items are kept; all workers and web share it",
+    )
     run_retention: Duration = Field(
         timedelta(days=30), ge=timedelta(days=1), description="how long ended runs are kept, 1d or more"
     )

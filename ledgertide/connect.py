@@ -32,6 +32,8 @@ class Wish:
     name: str
     tenant_id: str | None = None
     day_limit: int | None = None
+    switch: bool = False
+    """Whether it may take the place of another one that the organisation was connected to."""
 
 
 def require_provider(name: str) -> None:
@@ -90,7 +92,7 @@ def _connection_for(services: Services, wish: Wish) -> str:
     """
     with services.database.reading() as tx:
         found = organisations.require_free(
-            tx, provider=wish.provider, name=wish.name, tenant_id=wish.tenant_id
+            tx, provider=wish.provider, name=wish.name, tenant_id=wish.tenant_id, switch=wish.switch
         )
         links = organisations.links(tx, found.id) if found else []
     known = [link.id for link in links if link.provider == wish.provider]
@@ -99,7 +101,9 @@ def _connection_for(services: Services, wish: Wish) -> str:
 
 def _require_free(services: Services, wish: Wish, tenant: Tenant) -> None:
     with services.database.reading() as tx:
-        organisations.require_free(tx, provider=wish.provider, name=wish.name, tenant_id=tenant.id)
+        organisations.require_free(
+            tx, provider=wish.provider, name=wish.name, tenant_id=tenant.id, switch=wish.switch
+        )
 
 
 def cadences(given: Mapping[str, timedelta], provider: str = "") -> dict[str, timedelta]:
@@ -175,6 +179,7 @@ def _connect(
     by: str,
     connection_id: str | None = None,
 ) -> Organisation:
+    life = services.provider(wish.provider).life
     return organisations.connect(
         tx,
         provider=wish.provider,
@@ -186,6 +191,10 @@ def _connect(
         day_limit=wish.day_limit,
         off={shape.resource for shape in SHAPES.values() if shape.off},
         connection_id=connection_id,
+        expires_at=tenant.expires_at or (tx.now + life if life else None),
+        switch=[shape for shape in SHAPES.values() if provider_name(shape.resource) == wish.provider]
+        if wish.switch
+        else None,
     )
 
 

@@ -18,11 +18,12 @@ from ledgertide.embedded.budgets import account_of
 from limiter import server
 from limiter.client import LimiterUnavailableError
 from limiter.limiter import Budget
-from store import grants, history, migrations, organisations, status
+from store import files, grants, history, migrations, organisations, status
 from store.database import Database, DatabaseUnavailableError
 from store.grants import SealError
 from store.migrations import NotMigratedError
 from store.organisations import Link, UnknownOrganisationError
+from sync.files import ITEMS
 from sync.services import SHAPES, Services, open_services
 from workers.celery import make_app
 
@@ -72,6 +73,7 @@ def examine(settings_of: Callable[[], Settings], live: str | None = None) -> Ite
         if database.ok:
             yield from _connections(services)
             yield _feeds(services)
+            yield _files(services)
         if live is not None and database.ok and redis_answers:
             yield from _live(services, live)
     finally:
@@ -184,12 +186,22 @@ def _connections(services: Services) -> Iterator[Finding]:
     with services.database.reading() as tx:
         slugs = {one.id: one.slug for one in organisations.everyone(tx)}
         links = organisations.every_link(tx)
+        now = tx.now
     if not links:
         yield Finding("connections", False, "there is none yet: connect one with `ledgertide connect xero`.")
         return
     lost = [link for link in links if link.state != "connected"]
-    if not lost:
+    ending = [link for link in links if link.state_at(now) == "expiring"]
+    if not lost and not ending:
         yield Finding("connections", True, f"all {len(links)} connected")
+    for link in ending:
+        slug = slugs[link.organisation_id]
+        yield Finding(
+            f"connection of {slug}",
+            False,
+            f"its consent for {link.provider} ends on {link.expires_at:%Y-%m-%d %H:%M} UTC. Renew it: "
+            f"ledgertide connect {link.provider} --name {slug} --refresh-token-stdin",
+        )
     for link in lost:
         slug = slugs[link.organisation_id]
         yield Finding(
@@ -216,6 +228,14 @@ def _feeds(services: Services) -> Finding:
         named = ", ".join(f"{count} {reason}" for reason, count in late.most_common())
         return Finding("feeds", False, f"{late.total()} of {len(lines)} are late: {named}.")
     return Finding("feeds", True, f"none of {len(lines)} is late")
+
+
+def _files(services: Services) -> Finding:
+    with services.database.reading() as tx:
+        counts = files.counts(tx, SHAPES[ITEMS])
+    said = ", ".join(f"{number} {what}" for what, number in counts.items())
+    folder = services.settings.files_folder
+    return Finding("files", True, f"{said}; kept in {folder.absolute()}")
 
 
 def _advice(reason: str | None) -> str:

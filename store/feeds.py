@@ -156,6 +156,12 @@ def due(tx: Transaction, limit: int) -> list[DueFeed]:
     ]
 
 
+def of(tx: Transaction, connection_id: str, resource: str) -> Any:
+    """A connection's feed of a resource, as its row; None when it has none, or it is off."""
+    mine = and_(feeds.c.connection_id == connection_id, feeds.c.resource == resource, feeds.c.enabled)
+    return tx.execute(select(feeds).where(mine)).first()
+
+
 def advance(
     tx: Transaction, feed_id: str, *, full: bool, cursor: dict[str, Any] | None, newest_at: datetime | None
 ) -> None:

@@ -197,9 +197,16 @@ def kill(tx: Transaction, grant: StoredGrant) -> bool:
 
 
 def idle(tx: Transaction) -> list[str]:
-    """Grants that nobody used for so long that they should be refreshed to stay alive."""
+    """Grants that nobody used for so long that they should be refreshed to stay alive.
+
+    An access token that lasts longer than that is of the kind that is never refreshed.
+    """
     found = tx.execute(
-        select(grants.c.id).where(grants.c.dead_at.is_(None), grants.c.refreshed_at < tx.now - IDLE_REFRESH)
+        select(grants.c.id).where(
+            grants.c.dead_at.is_(None),
+            grants.c.refreshed_at < tx.now - IDLE_REFRESH,
+            grants.c.access_expires_at < tx.now + IDLE_REFRESH,
+        )
     )
     return [row.id for row in found]
 

@@ -88,6 +88,9 @@ connections = Table(
     Column("day_limit", Integer),  # calls a day; NULL: the provider's usual number
     Column("state", String(32), nullable=False),
     Column("state_since", UtcDateTime, nullable=False),
+    # When the provider ends it by itself, and how many days before that people were last told.
+    Column("expires_at", UtcDateTime),
+    Column("expiry_told_days", Integer),
     UniqueConstraint("provider", "tenant_id"),
     UniqueConstraint("organisation_id", "provider"),
 )
@@ -218,6 +221,33 @@ rejects = Table(
     Column("sentence", Text, nullable=False),
     Column("raw", Text, nullable=False),  # ASCII, so that what a database cannot hold can be kept beside it
     Column("rejected_at", UtcDateTime, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("record_id", String(255), primary_key=True),
+    Column("organisation_id", String(36), nullable=False, index=True),
+    Column("announced", String(255)),  # the hash that the record told of; another one is another file
+    Column("sha256", String(64)),  # where it stands on the shelf
+    Column("size", BigInteger),
+    Column("content_type", String(255)),
+    Column("stored_at", UtcDateTime),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcDateTime),  # when it is tried again; NULL and not stored: refused for good
+    Column("error_code", String(64)),
+    Column("error_sentence", Text),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("record_id", String(255), primary_key=True),
+    Column("publication_id", String(255), primary_key=True),
+    Column("organisation_id", String(36), nullable=False, index=True),
+    Column("heard_at", UtcDateTime, nullable=False),
 )
 
 seen = Table(

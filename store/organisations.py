@@ -10,8 +10,11 @@ from difflib import get_close_matches
 
 from sqlalchemy import and_, insert, or_, select, update
 
+from config.shapes import Shape
 from store import audit, dispatch
+from store.changeover import change_over
 from store.database import Transaction
+from store.expiry import is_expiring
 from store.feeds import phase_of
 from store.models import connections, feeds, grants, organisations
 
@@ -49,6 +52,12 @@ class Link:
     day_limit: int | None
     state: str
     state_since: datetime
+    expires_at: datetime | None
+
+    def state_at(self, now: datetime) -> str:
+        """Its state as people see it: a consent that ends soon is *expiring* while it lasts."""
+        is_ending = self.state == "connected" and is_expiring(self.expires_at, now)
+        return "expiring" if is_ending else self.state
 
 
 def find(tx: Transaction, reference: str) -> Organisation:
@@ -163,17 +172,21 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
     day_limit: int | None = None,
     off: Collection[str] = (),
     connection_id: str | None = None,
+    expires_at: datetime | None = None,
+    switch: Collection[Shape] | None = None,
 ) -> Organisation:
     """Connect an organisation, or reconnect it: then its feeds go on from their cursors.
 
     Feeds of the resources in `off` are made switched off. A new connection gets `connection_id`, or any.
+    `expires_at`: when the provider ends the consent by itself. `switch`: the shapes of what is to be read
+    anew, should it be another tenant than before.
 
     Raises ConnectRefusedError when the tenant belongs to another organisation here, or the
-    organisation is connected to another tenant.
+    organisation is connected to another tenant and this is no `switch`.
     """
     if tx.execute(select(grants.c.dead_at).where(grants.c.id == grant_id)).scalar_one() is not None:
         raise ConnectRefusedError("That grant is dead. Ask the organisation's owner to agree again.")
-    organisation = _organisation_for(tx, provider, name, tenant_id)
+    organisation = _organisation_for(tx, provider, name, tenant_id, switch=switch is not None)
     existing = tx.execute(
         select(connections).where(
             connections.c.organisation_id == organisation.id, connections.c.provider == provider
@@ -182,6 +195,8 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
     if existing:
         connection_id = existing.id
         # In the order in which everybody locks: runs, feeds, and only then the connection.
+        if switch is not None and existing.tenant_id != tenant_id:
+            change_over(tx, switch, connection_id, tenant_id)
         dispatch.wake_connection(tx, connection_id)
         not_offered = and_(feeds.c.connection_id == connection_id, feeds.c.off_because == "not offered")
         tx.execute(update(feeds).where(not_offered).values(enabled=True, off_because=None))
@@ -192,6 +207,8 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
                 grant_id=grant_id,
                 state="connected",
                 state_since=tx.now,
+                expires_at=expires_at,
+                expiry_told_days=None,
                 day_limit=day_limit if day_limit is not None else existing.day_limit,
             )
         )
@@ -207,6 +224,7 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
                 day_limit=day_limit,
                 state="connected",
                 state_since=tx.now,
+                expires_at=expires_at,
             )
         )
     add_missing_feeds(tx, organisation.id, connection_id, cadences, off=off)
@@ -217,15 +235,21 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
         organisation_id=organisation.id,
         provider=provider,
         tenant_id=tenant_id,
+        **({"before": existing.tenant_id} if existing and existing.tenant_id != tenant_id else {}),
     )
     return organisation
 
 
-def _organisation_for(tx: Transaction, provider: str, name: str, tenant_id: str) -> Organisation:
-    return require_free(tx, provider=provider, name=name, tenant_id=tenant_id) or _new_organisation(tx, name)
+def _organisation_for(
+    tx: Transaction, provider: str, name: str, tenant_id: str, *, switch: bool
+) -> Organisation:
+    found = require_free(tx, provider=provider, name=name, tenant_id=tenant_id, switch=switch)
+    return found or _new_organisation(tx, name)
 
 
-def require_free(tx: Transaction, *, provider: str, name: str, tenant_id: str | None) -> Organisation | None:
+def require_free(
+    tx: Transaction, *, provider: str, name: str, tenant_id: str | None, switch: bool = False
+) -> Organisation | None:
     """The organisation that this would reconnect, or join beside its other provider; None for a new one.
 
     Asked before a token is spent: without a `tenant_id` nobody knows yet which tenant it will be.
@@ -244,10 +268,10 @@ def require_free(tx: Transaction, *, provider: str, name: str, tenant_id: str | 
     bears_it = or_(organisations.c.name == name, organisations.c.slug == name, organisations.c.id == name)
     namesakes = tx.execute(who.outerjoin(connections, beside).where(bears_it)).all()
     taken = [one for one in namesakes if one.tenant_id is not None]
-    if taken and tenant_id is not None:
+    if taken and tenant_id is not None and not switch:
         raise ConnectRefusedError(
             f"{taken[0].slug!r} is connected to another {provider} organisation ({taken[0].tenant_id}). "
-            "One organisation here belongs to one there for good; choose another --name for a new one."
+            "Choose another --name for a new one, or say --switch to read this one in its place from now on."
         )
     meant = taken or namesakes
     if len(meant) > 1:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, select
 
 from store.database import Scope, Transaction
+from store.expiry import is_expiring
 from store.models import candidates, connections, feeds, organisations, presses, rejects, runs
 from store.runs import FILTER_IGNORED
 
@@ -44,6 +45,8 @@ class FeedLine:
     vanish_held: int
     asked: int
     served: int
+    consent_ends_at: datetime | None = None
+    """When its connection ends by itself, once it is time to renew it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ def _query() -> Select[Any]:
             feeds,
             organisations.c.slug,
             connections.c.state.label("connection_state"),
+            connections.c.expires_at.label("connection_expires_at"),
             runs.c.state.label("run_state"),
             runs.c.reason.label("run_reason"),
             runs.c.not_before.label("run_not_before"),
@@ -163,6 +167,7 @@ def _line(row: Any, now: datetime) -> FeedLine:
         vanish_held=row.held,
         asked=row.asked,
         served=row.served,
+        consent_ends_at=row.connection_expires_at if is_expiring(row.connection_expires_at, now) else None,
     )
 
 

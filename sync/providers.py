@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import SecretStr
 
@@ -50,6 +51,8 @@ class Provider:
 
     The call counts for the account given, where the provider counts such calls at all.
     """
+    life: timedelta | None
+    """How long a consent lasts, where it ends by itself and the provider does not say when."""
     smallest: str
     """A resource that one cheap call reads, to see that all is well."""
     addresses: tuple[Address, ...]
@@ -99,6 +102,7 @@ def _xero(
         connector=xero.XeroConnector(api),
         identity=identity,
         tenants=lambda token, _account: identity.connections(token),
+        life=None,
         smallest="xero.organisations",
         addresses=(
             Address("identity service", settings.xero_identity_url, "xero_identity_url"),
@@ -125,6 +129,7 @@ def _dext(
         connector=dext.DextConnector(api, settings),
         identity=dext.DextIdentity(settings, transport),
         tenants=tenants,
+        life=settings.dext_connection_life,
         smallest="dext.tax_rates",
         addresses=(
             *([Address("identity service", token_url, "dext_token_url")] if token_url else ()),

@@ -23,6 +23,7 @@ from store.grants import REFRESH_LEASE, Vault
 from store.runs import LEASE
 from sync.grants import Tokens
 from sync.providers import SHAPES, Provider, limits_of, open_providers, provider_name
+from sync.shelf import Shelf
 
 __all__ = ["SHAPES", "Pace", "Services", "open_services"]
 
@@ -54,6 +55,7 @@ class Services:
     vault: Vault
     providers: Mapping[str, Provider]
     tokens: Tokens
+    shelf: Shelf
     pace: Pace
 
     def provider(self, name: str) -> Provider:
@@ -121,5 +123,6 @@ def open_services(
         vault=vault,
         providers=providers,
         tokens=Tokens(database, vault, identities, refresh_lease=pace.refresh_lease),
+        shelf=Shelf(settings.files_folder),
         pace=pace,
     )

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from connectors.pages import Page
-from store import events, records, rejects, usage, vanished
+from store import events, publications, records, rejects, usage, vanished
 from store.database import Transaction
 from store.runs import Claim, Tally
 from sync.services import Services
@@ -18,7 +18,25 @@ class Stored:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def store(tx: Transaction, services: Services, claim: Claim, page: Page, *, begins: bool = False) -> Stored:
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where records go that no run has read: like a claim, but no lease can be lost."""
+
+    organisation_id: str
+    connection_id: str
+    feed_id: str
+    resource: str
+    fence: int
+    run_id: str = ""
+
+
+# What else some records bring with them, beside themselves.
+BESIDES = {"dext.items": publications.keep}
+
+
+def store(
+    tx: Transaction, services: Services, claim: Claim | Destination, page: Page, *, begins: bool = False
+) -> Stored:
     """Write a page's records; every read also shows what is there to a full read that is under way.
 
     `begins`: it is a full read's first page. The caller has renewed the claim in this transaction.
@@ -31,7 +49,9 @@ def store(tx: Transaction, services: Services, claim: Claim, page: Page, *, begi
         connection_id=claim.connection_id,
         fence=claim.fence,
     )
-    if begins:
+    if beside := BESIDES.get(claim.resource):
+        beside(tx, page.records, organisation_id=claim.organisation_id, connection_id=claim.connection_id)
+    if begins and isinstance(claim, Claim):
         vanished.begin(tx, claim.feed_id, claim.first_read_at)
     stored = Stored(dict(changes.ids), changes.counts())
     if page.rejects:
@@ -54,16 +74,21 @@ def tell(tx: Transaction, claim: Claim, stored: Stored, tally: Tally) -> int | N
 
     Returns the newest event's sequence, None without one.
     """
-    newest = events.append(
+    newest = tell_of(tx, claim, stored)
+    used(tx, claim, tally.calls, tally.bytes)
+    return newest
+
+
+def tell_of(tx: Transaction, claim: Claim | Destination, stored: Stored) -> int | None:
+    """The events of what was stored, and the newest one's sequence, None without one."""
+    return events.append(
         tx,
         organisation_id=claim.organisation_id,
         feed_id=claim.feed_id,
         resource=claim.resource,
-        run_id=claim.run_id,
+        run_id=claim.run_id or None,
         changes=stored.ids,
     )
-    used(tx, claim, tally.calls, tally.bytes)
-    return newest
 
 
 def used(tx: Transaction, claim: Claim, calls: int, size: int = 0) -> None:

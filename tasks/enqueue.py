@@ -178,6 +178,20 @@ def send_duties(app: Celery, names: Sequence[str]) -> None:
                 duties.owe(tx, name)
 
 
+def send_fetches(app: Celery, connection_ids: Sequence[str]) -> int:
+    """Let these connections fetch files; one message of each waits at most. Returns how many were sent."""
+    lock, sent = app.services.queueing_lock, 0
+    try:
+        for connection_id in connection_ids:
+            if lock.take("files", connection_id):
+                with _producer(app) as producer:
+                    app.send_task("files.fetch", (connection_id,), producer=producer, retry=False)
+                sent += 1
+    except NOT_SENT as error:
+        log.warning("queue_unavailable", fetches=len(connection_ids), why=type(error).__name__)
+    return sent
+
+
 def _send(app: Celery, messages: Iterable[Message]) -> None:
     task = app.tasks["sync.slice"]
     with _producer(app) as producer, producer.batch(BATCH):

@@ -7,7 +7,9 @@ from celery import shared_task
 
 from connectors.errors import ConnectorError
 from connectors.xero.webhooks import RESOURCES
-from store import deliveries, grants, history, notices
+from store import deliveries, expiry, files, grants, history, notices
+from sync.files import ITEMS
+from tasks import enqueue
 from tasks.base import SyncTask
 
 log = structlog.get_logger()
@@ -17,6 +19,8 @@ DUTIES = {
     "upkeep.prune": timedelta(hours=1),
     "upkeep.grants": timedelta(hours=6),
     "upkeep.webhooks": timedelta(seconds=30),
+    "upkeep.expiry": timedelta(hours=1),
+    "upkeep.files": timedelta(minutes=1),
 }
 
 
@@ -56,3 +60,27 @@ def look_for_missing(self: SyncTask) -> None:
         holes = deliveries.look_for_missing(tx, "xero", set(RESOURCES.values()))
     if holes:
         log.warning("deliveries_missing", provider="xero", holes=holes)
+
+
+@shared_task(bind=True, base=SyncTask, name="upkeep.expiry")
+def announce_expiry(self: SyncTask) -> None:
+    """Say, 30, 7 and 1 days ahead, which consents will end unless somebody renews them."""
+    with self.services.database.transaction() as tx:
+        announced = expiry.announce(tx)
+    for one in announced:
+        log.warning(
+            "consent_expiring",
+            organisation=one.slug,
+            provider=one.provider,
+            days=one.days,
+            expires_at=one.expires_at.isoformat(),
+        )
+
+
+@shared_task(bind=True, base=SyncTask, name="upkeep.files")
+def want_files(self: SyncTask) -> None:
+    """Let each connection that has files to fetch do so for a while."""
+    with self.services.database.reading() as tx:
+        wanting = files.wanting(tx, self.services.shape(ITEMS))
+    sent = enqueue.send_fetches(self.app, wanting)
+    log.info("files_wanted", connections=len(wanting), sent=sent)

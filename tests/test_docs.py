@@ -25,6 +25,8 @@ def as_written(default: object) -> str | None:
     if isinstance(default, timedelta):
         days, seconds = divmod(int(default.total_seconds()), 86400)
         return f"{seconds}s" if seconds else f"{days}d"
+    if isinstance(default, frozenset):
+        return ",".join(sorted(default))
     return str(default)
 
 

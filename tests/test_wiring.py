@@ -87,6 +87,9 @@ def test_the_tasks_are_named_as_operators_and_messages_know_them(app: Celery) ->
         "upkeep.prune",
         "upkeep.grants",
         "upkeep.webhooks",
+        "upkeep.expiry",
+        "upkeep.files",
+        "files.fetch",
     }
 
 

@@ -10,5 +10,6 @@ QUEUES = tuple(Queue(name, Exchange(name), routing_key=name) for name in NAMES)
 ROUTES = {
     "sync.slice": {"queue": "sync"},
     "sync.*": {"queue": "now"},
+    "files.*": {"queue": "sync"},
     "upkeep.*": {"queue": "upkeep"},
 }

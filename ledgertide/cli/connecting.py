@@ -42,6 +42,12 @@ def connect(
     day_limit: Annotated[
         int | None, typer.Option(min=1, help="Its calls a day, where not the provider's usual number.")
     ] = None,
+    switch: Annotated[
+        bool,
+        typer.Option(
+            "--switch", help="Let it take the place of another one: what was read of that is marked gone."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
 ) -> None:
     """Connect an organisation, or reconnect it, by a grant that exists already.
@@ -53,7 +59,7 @@ def connect(
         raise typer.BadParameter(
             "Say either --refresh-token-stdin and pipe the token in, or --grant-of ORGANISATION"
         )
-    wish = Wish(provider, name, tenant_id, day_limit)
+    wish = Wish(provider, name, tenant_id, day_limit, switch)
     with session.services() as services:
         if grant_of is None:
             connected = connect_by_token(services, wish, _token_from_stdin(), by=session.operator())

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from store import history, organisations, records, status, usage, vanished
 from store.database import Scope, Transaction
 from store.organisations import Organisation
 from store.status import FeedLine
+from sync.providers import provider_name
 from sync.services import SHAPES
 
 WHICH = typer.Argument(help="Its slug, its id, or its name when only one bears it.", show_default=False)
@@ -49,7 +51,7 @@ def list_organisations(as_json: AsJson = False) -> None:
     with session.database() as database, database.reading() as tx:
         lines = status.all_lines(tx)
         links = organisations.every_link(tx)
-        found = [_organisation(one, links, lines) for one in organisations.everyone(tx)]
+        found = [_organisation(one, links, lines, tx.now) for one in organisations.everyone(tx)]
     if as_json:
         show_json(found)
     elif not found:
@@ -74,6 +76,7 @@ def list_feeds(
         show_json(lines)
     elif organisation or state:
         _show_feeds(lines, of_one=organisation is not None)
+        _show_endings(lines)
     else:
         _show_overview(lines)
 
@@ -110,6 +113,20 @@ def _show_feeds(lines: list[FeedLine], *, of_one: bool) -> None:
         ],
         of_one=of_one,
     )
+
+
+def _show_endings(lines: list[FeedLine]) -> None:
+    """Which consents end soon, once for each provider of an organisation."""
+    ending = {
+        (line.organisation, provider_name(line.resource), line.consent_ends_at)
+        for line in lines
+        if line.consent_ends_at is not None
+    }
+    for slug, provider, ends_at in sorted(ending):
+        say(
+            f"\nThe consent of {slug} for {provider} ends on {ends_at:%Y-%m-%d %H:%M} UTC. Renew it: "
+            f"ledgertide connect {provider} --name {slug} --refresh-token-stdin"
+        )
 
 
 def _every(line: FeedLine) -> str:
@@ -258,7 +275,7 @@ def _scope(tx: Transaction, reference: str) -> tuple[Organisation, Scope]:
 
 
 def _organisation(
-    organisation: Organisation, links: list[organisations.Link], lines: list[status.FeedLine]
+    organisation: Organisation, links: list[organisations.Link], lines: list[status.FeedLine], now: datetime
 ) -> dict[str, object]:
     own = [line for line in lines if line.organisation == organisation.slug and overview.is_on(line)]
     return {
@@ -266,7 +283,12 @@ def _organisation(
         "id": organisation.id,
         "name": organisation.name,
         "connections": {
-            link.provider: {"state": link.state, "tenant_id": link.tenant_id, "day_limit": link.day_limit}
+            link.provider: {
+                "state": link.state_at(now),
+                "tenant_id": link.tenant_id,
+                "day_limit": link.day_limit,
+                "expires_at": link.expires_at,
+            }
             for link in links
             if link.organisation_id == organisation.id
         },

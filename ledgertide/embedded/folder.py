@@ -65,6 +65,7 @@ def own_environment(folder: Path, redis_url: str, provider: Mapping[str, str]) -
         "LEDGERTIDE_SECRET_KEYS": _lasting(folder / "secret.key", lambda: Fernet.generate_key().decode()),
         "LEDGERTIDE_FLOWER_PASSWORD": _lasting(folder / "flower.password", lambda: token_urlsafe(12)),
         "LEDGERTIDE_XERO_WEBHOOK_KEYS": _lasting(folder / "webhook.key", lambda: token_urlsafe(24)),
+        "LEDGERTIDE_FILES_FOLDER": str(folder.absolute() / "files"),
         "LEDGERTIDE_WORKER_CONCURRENCY": "4",  # SQLite has one writer at a time
         **provider,
     }
