@@ -1,15 +1,24 @@
 """Dext through the whole engine: read beside Xero, within its own limits, complete whatever is edited."""
 
+import threading
+import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.limits import Outage
+from config.limits import LIMITS, CallClass, Outage
+from connectors.errors import RateLimitedError
+from connectors.http import Access
+from limiter.limiter import Account
 from sandbox.testing import Sandbox
+from store import organisations
+from sync.files import fetch
 from sync.providers import SHAPES
 from tests.integration.engine import ROOMY, Engine, engine
 
@@ -145,3 +154,84 @@ def test_what_this_agreement_does_not_offer_is_off_and_no_trouble(made: MakeEngi
 
     assert (dext.line(acme, "dext.projects").state, dext.line(acme, ITEMS).state) == ("off", "up to date")
     assert dext.line(other, "dext.projects").state == "up to date"
+
+
+def test_a_429_that_does_not_say_how_long_pauses_its_own_connection_for_a_minute(made: MakeEngine) -> None:
+    dext = made({"retry_after": "none"})
+    acme, other = dext.connect_dext(resources=[SUPPLIERS, "dext.projects"])
+    dext.sandbox.faults("status", status=429, endpoint=SUPPLIERS, tenant=dext.accounts[acme], count=1)
+
+    told = [dext.sync(acme, SUPPLIERS)[-1], dext.sync(acme, "dext.projects")[-1]]
+
+    assert [(outcome.state, outcome.reason) for outcome in told] == [("snoozed", "minute limit")] * 2
+    with dext.services.database.reading() as tx:
+        now = tx.now
+    for resource in (SUPPLIERS, "dext.projects"):
+        until = dext.line(acme, resource).next_sync_at
+        assert until is not None
+        assert timedelta(seconds=50) < until - now <= timedelta(seconds=62)
+    asked = [call["endpoint"] for call in dext.sandbox.calls() if call["tenant"] == dext.accounts[acme]]
+    assert asked.count("dext.projects") == 0
+    dext.settle()
+    assert dext.line(other, "dext.projects").state == "up to date"
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("style", ["fixed", "rolling"])
+def test_reads_and_files_together_use_the_minute_and_are_never_refused(
+    start_sandbox: Callable[..., Sandbox], database_url: str, redis_url: str, tmp_path: Path, style: str
+) -> None:
+    window = timedelta(seconds=3)
+    sandbox = start_sandbox(organisations=1, latency_ms=20)
+    sandbox.limits("dext", minute=60, minute_window=window.total_seconds(), in_flight=2, style=style)
+    limits = {"dext": replace(LIMITS["dext"], minute_window=window)}
+    folder = tmp_path / "files"
+    with engine(sandbox, database_url, redis_url, limits=limits, files_folder=folder) as dext:
+        (acme,) = dext.connect_dext(resources=[ITEMS], organisations_wanted=1)
+        dext.sync(acme, ITEMS)
+        before = sandbox.last_call()
+
+        turned_away = saturate(dext, acme, 2 * window)
+
+    calls = [call for call in sandbox.calls(before) if call["tenant"] == dext.accounts[acme]]
+    assert turned_away > 0, "nobody wanted more than was allowed"
+    assert [call["status"] for call in calls if call["status"] == 429] == []
+    assert {call["endpoint"] for call in calls} >= {SUPPLIERS, "dext.file"}
+    assert max(call["in_flight"] for call in calls) == 2
+    at = sorted(call["at"] for call in calls)
+    fullest = max(bisect_right(at, start + window.total_seconds()) - place for place, start in enumerate(at))
+    assert 45 < fullest <= 60, "close to the limit, and never over it"
+
+
+def saturate(dext: Engine, slug: str, length: timedelta) -> int:
+    """Read and fetch from six threads at once; returns how often the limiter turned one away."""
+    with dext.services.database.reading() as tx:
+        (link,) = organisations.links(tx, organisations.find(tx, slug).id)
+    token = dext.services.tokens.valid(link.grant_id).access_token
+    access = Access(Account("dext", link.id), token, link.tenant_id)
+    connector = dext.services.provider("dext").connector
+    ends_at = time.monotonic() + length.total_seconds()
+    turned_away: list[str] = []
+
+    def read(call_class: CallClass) -> None:
+        while time.monotonic() < ends_at:
+            try:
+                connector.read(SUPPLIERS, connector.begin(SUPPLIERS, None), access, call_class, lambda: None)
+            except RateLimitedError as error:
+                turned_away.append(error.reason)
+                time.sleep(min(error.wait.total_seconds(), 0.1))
+
+    def files() -> None:
+        while time.monotonic() < ends_at:
+            if fetch(dext.services, link.id).ended_by:
+                time.sleep(0.05)
+
+    work = [(read, CallClass.SCHEDULED)] * 2 + [(read, CallClass.PRESS)] * 2
+    threads = [threading.Thread(target=each, args=(kind,)) for each, kind in work]
+    threads += [threading.Thread(target=files) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(turned_away)
