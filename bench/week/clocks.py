@@ -38,18 +38,19 @@ class Clocks:
         """The time in the simulation."""
         return datetime.now(UTC) + self.ahead
 
-    def take_along(self, sandbox: Sandbox, database: Database, redis_url: str) -> Callable[[], None]:
+    def take_along(self, sandbox: Sandbox, redis_url: str, *databases: Database) -> Callable[[], None]:
         """Move these clocks from now on; returns what ends it."""
         client: Any = connect(redis_url)
         client.set(AHEAD_KEY, 0)
 
-        def move_database(length: timedelta) -> None:
-            database.clock_offset += length
+        def move_databases(length: timedelta) -> None:
+            for database in databases:
+                database.clock_offset += length
 
         self._movers = [
             lambda length: sandbox.advance(length.total_seconds()),
             lambda length: client.incrby(AHEAD_KEY, length // MILLISECOND),
-            move_database,
+            move_databases,
         ]
         return client.close  # type: ignore[no-any-return]
 

@@ -149,7 +149,7 @@ def engine(plan: Plan, sandbox: Sandbox, database_url: str, redis_url: str) -> I
     transport = Transport(deadline=settings.request_deadline)
     providers = open_providers(settings, limiter, limits, transport, clocks.sleep)
     services = replace(usual, limiter=limiter, providers=providers)
-    let_go = clocks.take_along(sandbox, services.database, redis_url)
+    let_go = clocks.take_along(sandbox, redis_url, services.database)
     whole = Engine(services, clocks, sandbox)
     try:
         whole.connect(plan)
