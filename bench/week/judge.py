@@ -180,11 +180,15 @@ def _first_reads(engine: Engine, rows: list[Any]) -> dict[Feed, list[Any]]:
         if row.full and row.state == "yielded":
             broken_off.add(feed)
         elif row.state == "done":
-            if not row.full or feed not in broken_off or SHAPES[row.resource].whole:
+            if not row.full or feed not in broken_off or _is_read_whole(row.resource):
                 found[feed].append(row)
             if row.full:
                 broken_off.discard(feed)
     return found
+
+
+def _is_read_whole(resource: str) -> bool:
+    return resource in SHAPES and SHAPES[resource].whole
 
 
 def _gaps(

@@ -19,6 +19,7 @@ from store.database import Transaction
 from store.list_calls import ListCall
 from store.list_entries import Taken
 from store.runs import Claim, Tally
+from sync.lists.copies import is_news, listed
 from sync.lists.mapping import read, written
 from sync.reading import Reader
 from sync.services import Services
@@ -102,6 +103,7 @@ class Delivery:
         """Store how far a call has come; once its job has ended, what Dext made of each entry."""
         reached("push.answered")
         claim, calls = self._claim, self._reader.spent()
+        changes_dext = job.ended and self._is_news(call)
         with self._services.database.transaction() as tx:
             runs.renew(tx, claim, Tally(calls=calls))
             if trouble := _trouble(call, job, tx.now):
@@ -109,11 +111,20 @@ class Delivery:
             elif job.ended:
                 runs.count(tx, claim, settle(tx, claim, call, job))
                 list_calls.forget(tx, [call.id])
-                upstream.want(tx, claim.connection_id, f"dext.{call.kind}")
+                if changes_dext:
+                    upstream.want(tx, claim.connection_id, f"dext.{call.kind}")
             else:
                 list_calls.taken_in(tx, call.id, job.id)
             used(tx, claim, calls)
             reached("push.noted")
+
+    def _is_news(self, call: ListCall) -> bool:
+        """Whether our copy of Dext's list has to be read again: most of a full push is known there."""
+        if not self._claim.full:
+            return True
+        with self._services.database.reading() as tx:
+            scope, shape = tx.scope(self._claim.organisation_id), self._services.shape(f"dext.{call.kind}")
+            return is_news(call, listed(scope, shape))
 
     def _plan_again(self, tx: Transaction, call: ListCall, error: ConnectorError) -> None:
         """This call comes to nothing: its entries are looked at anew, in a call of another key."""

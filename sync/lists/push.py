@@ -21,6 +21,7 @@ from store.database import Scope
 from store.list_calls import ListCall, Planned
 from store.runs import Claim, Tally
 from sync import stops
+from sync.lists.copies import listed
 from sync.lists.delivery import Delivery
 from sync.lists.hop import first_hop, look_again
 from sync.lists.mapping import ACCOUNTS, SOURCES, UPSTREAM, Record, Source, codes_of, entries, read, written
@@ -170,12 +171,8 @@ def _records(services: Services, scope: Scope, resource: str) -> Iterator[Record
 
 def _strays(services: Services, scope: Scope, source: Source) -> dict[str, ListEntry]:
     """What Dext's own list has of ours besides, from a time that we know nothing of."""
-    found = {}
-    for entry in _records(services, scope, f"dext.{source.kind}"):
-        if entry.get("external_id") and entry.get("active"):
-            stray = ListEntry(entry["external_id"], entry.get("name") or "", entry.get("code"))
-            found[stray.external_id] = stray
-    return found
+    copy = listed(scope, services.shape(f"dext.{source.kind}"))
+    return {key: entry for key, entry in copy.items() if entry.active}
 
 
 def _wait(services: Services, claim: Claim, reader: Reader, open_calls: list[ListCall]) -> Outcome:

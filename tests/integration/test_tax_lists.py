@@ -1,11 +1,15 @@
 """Dext's tax list beside Xero's: compared whenever one was read, and for the lines of one bill."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
+from config import points
 from ledgertide.cli.checking import TURN_ON
 from store import organisations, tax_checks
 from sync.providers import LIST_PUSH
+from sync.run import run_slice
 from tests.integration.engine import KEYS, Engine
 from tests.integration.joined import carry_through, joined, pushing, slug
 from tests.services.installation import environment_for
@@ -207,3 +211,35 @@ def environment(engine: Engine) -> dict[str, str]:
         engine.sandbox,
         secret_keys=KEYS,
     )
+
+
+def test_two_lists_that_end_at_once_are_compared_as_both_have_left_them(pushing: Engine, slug: str) -> None:
+    """Whoever is second waits for the first, and sees what it brought."""
+    tax_type = types(pushing, slug)[0]
+    was = rate(pushing, slug, tax_type)
+    in_dext(pushing, slug, tax_type, attributes={"rate": "99.5000"})
+    in_xero(pushing, slug, tax_type, **was | {"Status": "ARCHIVED"})
+    claims = {name: pushing.claim(pushing.press(slug, name).messages[0]) for name in (DEXT, XERO)}
+    at_the_end, may_go_on = threading.Event(), threading.Event()
+
+    def hold(point: str) -> None:
+        if point == "run.ended" and not at_the_end.is_set():
+            at_the_end.set()
+            may_go_on.wait(5)
+
+    points.watch(hold)
+    try:
+        with ThreadPoolExecutor() as workers:
+            first = workers.submit(run_slice, pushing.services, claims[DEXT])
+            assert at_the_end.wait(20)
+            second = workers.submit(run_slice, pushing.services, claims[XERO])
+            wait([second], 1)  # it has to wait for the first one's end
+            may_go_on.set()
+            assert {first.result(20).state, second.result(20).state} == {"done"}
+    finally:
+        points.watch(None)
+
+    row = next(row for row in check(pushing, slug).rows if row["tax_type"] == tax_type)
+    in_xero(pushing, slug, tax_type, **was)
+    pushing.sync(slug, XERO)
+    assert row["found"] == ["inactive_in_xero", "rate_differs"]

@@ -1,12 +1,15 @@
 """Xero's records become the entries that Dext's lists have to hold, and only what changed is sent."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from connectors.dext import ListEntry
+from store.list_calls import ListCall
+from sync.lists.copies import is_news
 from sync.lists.mapping import SOURCES, codes_of, entries, read, written
 from sync.lists.plan import batches
 
@@ -149,3 +152,29 @@ def test_everything_goes_in_one_call_that_replaces_or_in_calls_of_500_with_what_
         ("upsert", 2),
     ]
     assert parts[-1].entries[-1] == replace(old, active=False)
+
+
+# What a call changes of what our copy says that Dext has.
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+OFF = replace(ENTRIES[2], active=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent", "copy", "news"),
+    [
+        ("replace", ENTRIES, ENTRIES, False),
+        ("replace", ENTRIES[:2], [*ENTRIES[:2], OFF], False),
+        ("replace", ENTRIES[:2], ENTRIES, True),
+        ("upsert", ENTRIES[:2], ENTRIES, False),
+        ("upsert", [OFF], ENTRIES, True),
+        ("upsert", [replace(ENTRIES[0], name="Other")], ENTRIES, True),
+        ("upsert", ENTRIES, [], True),
+    ],
+)
+def test_a_list_is_read_again_only_when_a_call_changed_it(
+    mode: str, sent: list[ListEntry], copy: list[ListEntry], news: bool
+) -> None:
+    call = ListCall("id", "tax_rates", mode, tuple(map(written, sent)), NOW, NOW, None)
+
+    assert is_news(call, {entry.external_id: entry for entry in copy}) is news
