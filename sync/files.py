@@ -77,7 +77,7 @@ class _FileReader:
     def __init__(self, services: Services, link: Link) -> None:
         self._services = services
         self._link = link
-        self._port = dext.DextPort(services.provider(link.provider).api, services.settings)
+        self._port = services.dext
         self._account = Account(link.provider, link.id, link.day_limit)
         self._grant = services.tokens.valid(link.grant_id)
 

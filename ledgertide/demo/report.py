@@ -14,6 +14,7 @@ from sync.providers import ENDPOINTS, provider_name
 from sync.services import Services
 
 SIGN_IN = "sign-in"
+FILES = "files of dext.items"
 REFUSED = 429
 
 _OFF = {endpoint.resource: endpoint.off for endpoint in ENDPOINTS}
@@ -24,6 +25,7 @@ _LISTS = {
     )
     for endpoint in ENDPOINTS
 }
+_LISTS |= {"dext.file": FILES, "dext.download": FILES}
 _COUNTED = {*_LISTS.values(), SIGN_IN}
 
 
@@ -107,7 +109,7 @@ def judge(
         calls[asked] += 1
         refused[asked] += call["status"] == REFUSED
     rows = []
-    for resource in (*_OFF, SIGN_IN):
+    for resource in (*_OFF, FILES, SIGN_IN):
         difference = add_up(compared[resource].values())
         rows.append(
             Row(

@@ -1,5 +1,6 @@
 """`ledgertide connect`: an existing grant comes in once, is checked, and serves whom it reaches."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -226,3 +227,25 @@ def test_a_dead_token_is_a_sentence(terminal: Terminal, pair: tuple[str, str]) -
     assert "Connect again" in ended.err
     assert "used-up-long-ago" not in ended.err
     assert terminal.connections() == {}
+
+
+def test_dext_is_put_beside_an_organisation_by_its_slug(terminal: Terminal, pair: tuple[str, str]) -> None:
+    assert terminal.connects("Acme Limited", pair[0], token=terminal.token_of(pair[0])).status == 0
+    (mine,) = (one for one in terminal.sandbox.dext_grants()["accounts"] if one["tenant_id"] == pair[0])
+    types = terminal._operator.types
+    words = ("dext", "--name", "acme-limited", "--refresh-token-stdin")
+
+    ended = types("connect", *words, given=f"{mine['refresh_token']}\n", **terminal.environment)
+
+    assert ended.status == 0, ended.err
+    (told,) = json.loads(types("organisations", "--json", **terminal.environment).out)
+    assert {name: facts["state"] for name, facts in told["connections"].items()} == {
+        "xero": "connected",
+        "dext": "connected",
+    }
+    assert told["connections"]["dext"]["tenant_id"] == mine["account_id"]
+    assert told["connections"]["dext"]["expires_at"] is not None
+    assert json.loads(types("items", "acme-limited", "--json", **terminal.environment).out) == []
+    refused = types("file", "acme-limited", "1", **terminal.environment)
+    assert (refused.status, refused.out) == (1, "")
+    assert "it has not been fetched, or there is none" in refused.err
