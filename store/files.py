@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from config.shapes import Shape
 from store.database import Scope, Transaction
+from store.feeds import due_beside
 from store.models import connections, feeds, files
 from store.tables import table_of
 
@@ -58,7 +59,7 @@ def wanted(tx: Transaction, shape: Shape, connection_id: str, limit: int) -> lis
 
 
 def wanting(tx: Transaction, shape: Shape) -> list[str]:
-    """The connections that have files to fetch and may be asked."""
+    """The connections that have files to fetch and may be asked, unless records of theirs are due first."""
     table = table_of(shape)
     asked = and_(feeds.c.connection_id == connections.c.id, feeds.c.resource == shape.resource)
     some = (
@@ -69,7 +70,12 @@ def wanting(tx: Transaction, shape: Shape) -> list[str]:
     query = (
         select(connections.c.id)
         .join(feeds, asked)
-        .where(connections.c.state == "connected", feeds.c.enabled, some.exists())
+        .where(
+            connections.c.state == "connected",
+            feeds.c.enabled,
+            some.exists(),
+            ~due_beside(tx, connections.c.id),
+        )
     )
     return list(tx.execute(query.order_by(connections.c.id)).scalars())
 

@@ -30,7 +30,7 @@ PROCESSES_READY_WITHIN = timedelta(seconds=60)
 READ_WITHIN = timedelta(minutes=4)
 ANSWERED_WITHIN = timedelta(minutes=3)
 SAY_EVERY_SECONDS = 5.0
-LOOK_EVERY_SECONDS = 0.5
+LOOK_EVERY_SECONDS = 1.0
 
 
 def demonstrate(plan: Plan, *, as_json: bool = False) -> int:

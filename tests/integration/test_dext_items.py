@@ -96,6 +96,11 @@ def missing(dext: Engine, slug: str) -> list[str]:
     return wrong
 
 
+def wanting(dext: Engine) -> list[str]:
+    with dext.services.database.reading() as tx:
+        return files.wanting(tx, SHAPE)
+
+
 def few(dext: Engine, slug: str, number: int = 3) -> list[files.WantedFile]:
     with dext.services.database.reading() as tx:
         return files.wanted(tx, SHAPE, link(dext, slug).id, number)
@@ -122,8 +127,11 @@ def test_each_file_is_fetched_once_and_kept_for_its_own_organisation_alone(
         owner
     }
     assert fetched(dext, acme) == Fetched()
-    with dext.services.database.reading() as tx:
-        assert files.wanting(tx, SHAPE) == [link(dext, other).id]
+    assert wanting(dext) == [link(dext, other).id]
+    dext.pass_time(timedelta(minutes=61))
+    assert wanting(dext) == []  # its items are due, and go first
+    dext.settle()
+    assert link(dext, other).id in wanting(dext)
 
 
 def test_what_goes_wrong_with_one_file_says_why_and_holds_up_no_other(dext: Engine, acme: str) -> None:
