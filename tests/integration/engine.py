@@ -23,7 +23,6 @@ from store import (
     dispatch,
     feeds,
     grants,
-    migrations,
     notices,
     organisations,
     presses,
@@ -298,12 +297,11 @@ def engine(
     limits: Mapping[str, Limits] | None = None,
     **settings: Any,
 ) -> Iterator[Engine]:
-    """An engine with the record tables made, closed at the end; the sandbox keeps to the same limits."""
+    """An engine on a migrated database, closed at the end; the sandbox keeps to the same limits."""
     if limits and "xero" in limits:
         sandbox.limits(minute=limits["xero"].minute, app_minute=limits["xero"].app_minute)
     if limits and "dext" in limits:
         sandbox.limits("dext", minute=limits["dext"].minute, in_flight=limits["dext"].in_flight)
-    migrations.upgrade(database_url, SHAPES.values())
     app = sandbox.grants()
     services = open_services(
         Settings(

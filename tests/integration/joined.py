@@ -12,8 +12,9 @@ from config.limits import LIMITS
 from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import Sandbox
 from store import organisations, presses, status
+from store.migrations import upgrade
 from sync.lists.mapping import SOURCES, UPSTREAM
-from sync.providers import LIST_PUSH
+from sync.providers import LIST_PUSH, SHAPES
 from tests.integration.engine import ROOMY, Engine, engine
 from tests.services.tally import met
 
@@ -30,6 +31,7 @@ def joined(request: pytest.FixtureRequest, shared_sandbox: Sandbox, redis_server
         {"sqlite": "sqlite_folder", "postgresql": "postgres_server"}[request.param]
     )
     name = server.create()
+    upgrade(server.url(name), SHAPES.values())
     flush(redis_server)
     with engine(shared_sandbox, server.url(name), redis_server.url, limits=PLENTY) as made:
         slugs = made.connect(resources=list(UPSTREAM), organisations_wanted=2)
