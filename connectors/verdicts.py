@@ -97,6 +97,7 @@ XERO = Dialect(
         *_GONE,
         Rule(_one(408), "", TransientError, "timeout", _SLOW),
         Rule(_one(400), "HighVolumeException", RejectedError, "high_volume", _TOO_MANY),
+        Rule(_one(400), "ValidationException", InvalidError, "invalid", _INVALID),
         Rule(range(400, 500), "", RejectedError, "rejected", _REFUSED),
         *_BROKEN_DOWN,
     ),

@@ -5,12 +5,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ledgertide.api import PressHandle, SyncRefusedError, events, refresh, sync_all, sync_full, sync_now
+    from ledgertide.deciding import DecisionHandle, File, push_decision
 
-__all__ = ["PressHandle", "SyncRefusedError", "events", "refresh", "sync_all", "sync_full", "sync_now"]
+__all__ = [
+    "DecisionHandle",
+    "File",
+    "PressHandle",
+    "SyncRefusedError",
+    "events",
+    "push_decision",
+    "refresh",
+    "sync_all",
+    "sync_full",
+    "sync_now",
+]
+_ELSEWHERE = {"DecisionHandle", "File", "push_decision"}
 
 
 def __getattr__(name: str) -> object:
     """The door opens when somebody asks for it: what starts servers and processes needs none of Celery."""
     if name in __all__:
-        return getattr(import_module("ledgertide.api"), name)
+        module = "ledgertide.deciding" if name in _ELSEWHERE else "ledgertide.api"
+        return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -132,7 +132,7 @@ def _workers(app: Celery) -> Iterator[Finding]:
         else:
             yield Finding(
                 name,
-                alone and {"now", "sync", "upkeep"} <= taken,
+                alone and {"push", "now", "sync", "upkeep"} <= taken,
                 f"none answers: start the Procfile's `{name}`"
                 + (" (presses wait for a place among scheduled work meanwhile)." if alone else "."),
             )
@@ -157,7 +157,7 @@ def _web(services: Services) -> Finding:
 
 
 def _queues(services: Services) -> Finding:
-    lengths = services.belt.lengths(["now", "upkeep", "sync"])
+    lengths = services.belt.lengths(["push", "now", "upkeep", "sync"])
     said = ", ".join(f"{name} {length}" for name, length in lengths.items())
     with services.database.reading() as tx:
         waiting = history.unclaimed(tx, PRESS_WAITS_AFTER)

@@ -7,7 +7,7 @@ from celery import Celery
 
 from config.points import reached
 from limiter.client import LimiterUnavailableError
-from store import dispatch, duties, feeds, markers, notices, runs
+from store import dispatch, duties, feeds, markers, notices, pushes, runs
 from store.database import Transaction
 from store.runs import Message
 from sync.services import Services
@@ -41,7 +41,7 @@ class Ticker:
         services = self._services
         try:
             epoch = services.epoch.begin()
-            lengths = services.belt.lengths(["now", "sync"])
+            lengths = services.belt.lengths(["push", "now", "sync"])
             room = self._room(lengths["sync"])
             outages = {name: services.limiter.outage(name) for name in services.providers}
         except LimiterUnavailableError:
@@ -59,6 +59,9 @@ class Ticker:
             recovered = dispatch.recover(tx)
             recovered += dispatch.wake_after(tx, outages)
             # A message taken for lost may only be waiting: without workers the queue must not fill up.
+            pushed = pushes.unpublished(
+                tx, max(0, MOST_AT_ONCE - lengths["push"]), resend_after=services.pace.resend_after
+            )
             pressed = self._unpublished(tx, "now", max(0, MOST_AT_ONCE - lengths["now"]))
             told = notices.hand_over(tx, max(0, min(notices.AT_ONCE, MOST_AT_ONCE - lengths["now"])))
             # Neither those that go on nor those that begin may keep the others off the belt.
@@ -70,7 +73,7 @@ class Ticker:
         reached("tick.committed")
         belt = [message for message in (*again, *opened) if message.lane == "sync"]
         asked_for = [message for message in opened if message.lane != "sync"]
-        sent = enqueue.publish(self._app, [*pressed, *told, *asked_for])
+        sent = enqueue.publish(self._app, [*pushed, *pressed, *told, *asked_for])
         reached("tick.sent")
         self._sent = enqueue.publish(self._app, belt)
         enqueue.send_duties(self._app, due_duties)

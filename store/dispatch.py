@@ -1,14 +1,14 @@
-"""Which runs need a message: those whose lease ran out, whose wait is over, or whose message got lost."""
+"""Which runs and decisions need a message: their lease ran out, their wait is over, or it got lost."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import Table, and_, case, false, func, or_, select, update
 
 from store.database import Transaction
 from store.feeds import CLAIMS_PER_CONNECTION, busy_by_connection, due_beside, lateness
-from store.models import connections, feeds, grants, runs
+from store.models import connections, decisions, feeds, grants, runs
 from store.runs import UNTIL_RECONNECTED, Message
 
 # A message that nobody claimed for this long is taken for lost and sent again; the queueing lock, which
@@ -16,63 +16,79 @@ from store.runs import UNTIL_RECONNECTED, Message
 RESEND_AFTER = timedelta(seconds=50)
 # What a snoozed run becomes when it may go on.
 _AWAKE: dict[str, Any] = {"state": "queued", "not_before": None, "reason": None, "published_at": None}
+# What workers claim slice by slice: the same columns mean the same in both. What somebody waits for is first.
+WORK = (decisions, runs)
+_BEGAN = {"decisions": decisions.c.decided_at, "runs": runs.c.opened_at}
 
 
 def recover(tx: Transaction) -> int:
-    """Runs whose lease ran out go on from their cursor, and snoozed ones whose time has come wake.
+    """What lost its lease goes on, and what is snoozed wakes when its time has come.
 
-    A comparison that keeps failing wakes for the read that is due, to give way to it. A run that waits for
-    a reconnect wakes when the connection is there: it may have come while the run was on its way to bed.
+    A comparison that keeps failing wakes for the read that is due, to give way to it. What waits for a
+    reconnect wakes when the connection is there: it may have come while that was on its way to bed.
     """
-    lost = tx.execute(
-        update(runs)
-        .where(_lockable(tx, and_(runs.c.state == "running", runs.c.lease_until < tx.now)))
-        .values(state="queued", slice=runs.c.slice + 1, lease_until=None, published_at=None)
+    recovered = 0
+    for table in WORK:
+        lost = tx.execute(
+            update(table)
+            .where(lockable(tx, table, and_(table.c.state == "running", table.c.lease_until < tx.now)))
+            .values(state="queued", slice=table.c.slice + 1, lease_until=None, published_at=None)
+        )
+        is_reconnected = and_(table.c.reason.in_(UNTIL_RECONNECTED), table.c.feed_id.in_(_reachable()))
+        stands = _stands_in_the_way(tx) if table is runs else false()
+        may_wake = or_(table.c.not_before <= tx.now, is_reconnected, stands)
+        woken = tx.execute(
+            update(table)
+            .where(lockable(tx, table, and_(table.c.state == "snoozed", may_wake)))
+            .values(**_AWAKE)
+        )
+        recovered += int(lost.rowcount + woken.rowcount)
+    return recovered
+
+
+def _reachable() -> Any:
+    """The feeds that can be read, as far as their connections go."""
+    return (
+        select(feeds.c.id)
+        .join(connections, connections.c.id == feeds.c.connection_id)
+        .join(grants, grants.c.id == connections.c.grant_id)
+        .where(connections.c.state == "connected", feeds.c.enabled, grants.c.dead_at.is_(None))
     )
-    stands_in_the_way = and_(
+
+
+def _stands_in_the_way(tx: Transaction) -> Any:
+    """A comparison that keeps failing while a read is due."""
+    return and_(
         runs.c.full,
         runs.c.reason.in_(["back-off", "filter ignored"]),
         runs.c.feed_id.in_(
             select(feeds.c.id).where(feeds.c.newest_at.is_not(None), feeds.c.due_at <= tx.now)
         ),
     )
-    is_reconnected = and_(
-        runs.c.reason.in_(UNTIL_RECONNECTED),
-        runs.c.feed_id.in_(
-            select(feeds.c.id)
-            .join(connections, connections.c.id == feeds.c.connection_id)
-            .join(grants, grants.c.id == connections.c.grant_id)
-            .where(connections.c.state == "connected", feeds.c.enabled, grants.c.dead_at.is_(None))
-        ),
-    )
-    may_wake = or_(runs.c.not_before <= tx.now, stands_in_the_way, is_reconnected)
-    woken = tx.execute(
-        update(runs).where(_lockable(tx, and_(runs.c.state == "snoozed", may_wake))).values(**_AWAKE)
-    )
-    return int(lost.rowcount + woken.rowcount)
 
 
-def _lockable(tx: Transaction, condition: Any) -> Any:
+def lockable(tx: Transaction, table: Table, condition: Any) -> Any:
     """Rows that nobody works on at this moment: several beats share the work instead of waiting."""
-    found = select(runs.c.id).where(runs.c.ended_at.is_(None), condition)
-    return runs.c.id.in_(found if tx.is_sqlite else found.with_for_update(skip_locked=True))
+    found = select(table.c.id).where(table.c.ended_at.is_(None), condition)
+    return table.c.id.in_(found if tx.is_sqlite else found.with_for_update(skip_locked=True))
 
 
 def wake_connection(tx: Transaction, connection_id: str) -> None:
-    """After a reconnect: whatever waited for it goes on from its cursor."""
-    tx.execute(
-        update(runs)
-        .where(
-            runs.c.connection_id == connection_id,
-            runs.c.state == "snoozed",
-            runs.c.reason.in_([*UNTIL_RECONNECTED, "permission missing"]),
+    """After a reconnect: whatever waited for it goes on from where it was."""
+    for table in WORK:
+        tx.execute(
+            update(table)
+            .where(
+                table.c.connection_id == connection_id,
+                table.c.state == "snoozed",
+                table.c.reason.in_([*UNTIL_RECONNECTED, "permission missing"]),
+            )
+            .values(**_AWAKE)
         )
-        .values(**_AWAKE)
-    )
 
 
 def wake_after(tx: Transaction, outages: Mapping[str, timedelta | None]) -> int:
-    """Bring back runs that wait for their provider: all once its outage is over, one when it is time to look.
+    """Bring back what waits for its provider: all once its outage is over, one when it is time to look.
 
     `outages`: provider → how long until the next look at it; None: it is there.
     """
@@ -84,18 +100,21 @@ def wake_after(tx: Transaction, outages: Mapping[str, timedelta | None]) -> int:
 
 
 def wake(tx: Transaction, reason: str, *, provider: str, limit: int | None = None) -> int:
-    """Bring back a provider's runs that wait for this reason before their time, the longest waiting first."""
-    waiting = and_(
-        runs.c.state == "snoozed", runs.c.reason == reason, runs.c.resource.startswith(f"{provider}.")
-    )
-    chosen = (
-        select(runs.c.id).where(runs.c.ended_at.is_(None), waiting).order_by(runs.c.opened_at).limit(limit)
-    )
-    return int(
-        tx.execute(
-            update(runs).where(_lockable(tx, and_(waiting, runs.c.id.in_(chosen)))).values(**_AWAKE)
-        ).rowcount
-    )
+    """Bring back what of a provider's waits for this reason before its time, the longest waiting first."""
+    woken = 0
+    for table in WORK:
+        left = None if limit is None else limit - woken
+        its = table.c.resource.startswith(f"{provider}.")
+        waiting = and_(table.c.state == "snoozed", table.c.reason == reason, its)
+        chosen = (
+            select(table.c.id)
+            .where(table.c.ended_at.is_(None), waiting)
+            .order_by(_BEGAN[table.name])
+            .limit(left)
+        )
+        still = lockable(tx, table, and_(waiting, table.c.id.in_(chosen)))
+        woken += int(tx.execute(update(table).where(still).values(**_AWAKE)).rowcount)
+    return woken
 
 
 def unpublished(
@@ -133,7 +152,7 @@ def unpublished(
     if not chosen:
         return []
     # Marked and returned are only those that nobody works on at this moment.
-    still_queued = _lockable(tx, and_(runs.c.id.in_(chosen), runs.c.state == "queued"))
+    still_queued = lockable(tx, runs, and_(runs.c.id.in_(chosen), runs.c.state == "queued"))
     marked = tx.execute(update(runs).where(still_queued).values(published_at=tx.now).returning(runs)).all()
     found = {row.id: Message(row.id, row.slice, row.lane, row.feed_id) for row in marked}
     return [found[run_id] for run_id in chosen if run_id in found]
@@ -144,15 +163,17 @@ def _kept_for_due(tx: Transaction, waiting: Any) -> Any:
     return case((and_(waiting.c.pages > 0, due_beside(tx, waiting.c.connection_id)), 1), else_=0)
 
 
-def mark_published(tx: Transaction, run_ids: Sequence[str], at: datetime | None) -> None:
-    """Note that messages are on their way; with None, that they did not get there."""
-    if run_ids:
-        tx.execute(
-            update(runs).where(runs.c.id.in_(run_ids), runs.c.state == "queued").values(published_at=at)
-        )
+def mark_published(tx: Transaction, ids: Sequence[str], at: datetime | None) -> None:
+    """Note that messages of runs or decisions are on their way; with None, that they did not get there."""
+    for table in WORK if ids else ():
+        named = and_(table.c.id.in_(ids), table.c.state == "queued")
+        tx.execute(update(table).where(named).values(published_at=at))
 
 
 def forget_messages(tx: Transaction) -> int:
-    """The queue was wiped: every queued run is sent again."""
-    queued = _lockable(tx, runs.c.state == "queued")
-    return int(tx.execute(update(runs).where(queued).values(published_at=None)).rowcount)
+    """The queue was wiped: all that is queued is sent again."""
+    forgotten = 0
+    for table in WORK:
+        queued = lockable(tx, table, table.c.state == "queued")
+        forgotten += int(tx.execute(update(table).where(queued).values(published_at=None)).rowcount)
+    return forgotten

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -24,6 +25,8 @@ class Event:
     kind: str
     ids: tuple[str, ...]
     happened_at: datetime
+    decision: str | None = None
+    """The decision of ours that did it; None: somebody else did."""
 
 
 def append(
@@ -34,19 +37,22 @@ def append(
     resource: str,
     run_id: str | None,
     changes: Mapping[str, Sequence[str]],
+    ours: Mapping[str, str] = MappingProxyType({}),
 ) -> int | None:
     """Add one event per kind; the last thing in a transaction. Returns the newest sequence, if any.
+
+    `ours`: records that are as a decision of ours left them, each with the decision: told for themselves.
 
     The organisation's row stays locked from here to the commit, so that sequences are committed
     in order and no reader that asks for "after N" skips one.
     """
-    kinds = [kind for kind in KINDS if changes.get(kind)]
-    if not kinds:
+    told = [part for kind in KINDS for part in _parts(kind, changes.get(kind, ()), ours)]
+    if not told:
         return None
     newest: int = tx.execute(
         update(organisations)
         .where(organisations.c.id == organisation_id)
-        .values(event_sequence=organisations.c.event_sequence + len(kinds))
+        .values(event_sequence=organisations.c.event_sequence + len(told))
         .returning(organisations.c.event_sequence)
     ).scalar_one()
     tx.execute(
@@ -54,18 +60,31 @@ def append(
         [
             {
                 "organisation_id": organisation_id,
-                "sequence": newest - len(kinds) + position,
+                "sequence": newest - len(told) + position,
                 "feed_id": feed_id,
                 "resource": resource,
                 "kind": kind,
-                "ids": json.dumps(list(changes[kind])),
+                "ids": json.dumps(ids),
                 "run_id": run_id,
+                "decision_id": decision_id,
                 "happened_at": tx.now,
             }
-            for position, kind in enumerate(kinds, start=1)
+            for position, (kind, decision_id, ids) in enumerate(told, start=1)
         ],
     )
     return newest
+
+
+def _parts(
+    kind: str, ids: Sequence[str], ours: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, list[str]]]:
+    """What others did to records together, and what each decision of ours did for itself."""
+    others = [record_id for record_id in ids if record_id not in ours]
+    if others:
+        yield kind, None, others
+    for record_id in ids:
+        if record_id in ours:
+            yield kind, ours[record_id], [record_id]
 
 
 def read(scope: Scope, *, after: int = 0, limit: int = 1000) -> Iterator[Event]:
@@ -84,6 +103,7 @@ def event_of(row: Any) -> Event:
         row.kind,
         tuple(json.loads(row.ids)),
         row.happened_at,
+        row.decision_id,
     )
 
 

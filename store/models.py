@@ -5,7 +5,8 @@ organisations ─┬─ connections ─┬─ feeds ─┬─ runs          one 
                │     grants    │         ├─ seen, candidates   the full read's side tables
                ├─ events       │         ├─ rejects
                ├─ audit        │         ├─ notices       what webhooks told, handed to a run each
-               └─ tax_checks   │         └─ list_entries, list_calls   what Dext took, what is on its way
+               └─ tax_checks   │         ├─ list_entries, list_calls   what Dext took, what is on its way
+                               │         └─ decisions ── decision_steps   notes and files
                                ├─ usage                   calls and bytes, a row a day
                                ├─ dext_accounts           what a Dext account offers
                                └─ xero_contacts, xero_invoices, …
@@ -20,6 +21,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -278,6 +280,7 @@ events = Table(
     Column("kind", String(16), nullable=False),  # added · changed · archived · restored · gone
     Column("ids", Text, nullable=False),  # JSON list
     Column("run_id", String(36)),
+    Column("decision_id", String(36)),  # whose doing it was: a decision of ours; NULL: somebody else's
     Column("happened_at", UtcDateTime, nullable=False),
 )
 
@@ -317,6 +320,84 @@ deliveries = Table(
         sqlite_where=text("checked_at IS NULL"),
         postgresql_where=text("checked_at IS NULL"),
     ),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False),
+    Column("connection_id", ForeignKey("connections.id"), nullable=False),
+    Column("feed_id", ForeignKey("feeds.id"), nullable=False),  # the list that has the document
+    Column("resource", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # bill · sales_invoice · credit_note · purchase_order · quote
+    Column("document_id", String(255), nullable=False),
+    Column("decision", String(16), nullable=False),  # approve · send_back · reject · void
+    Column("wanted", String(16)),  # the status to bring it to; NULL: the provider has none for it
+    Column("mark_reference", Boolean, nullable=False, server_default=text("false")),
+    # What the approver saw.
+    Column("seen_status", String(64), nullable=False),
+    Column("seen_modified_at", UtcDateTime),
+    Column("seen_hash", String(64)),
+    Column("decided_by", String(255), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("idempotency_key", String(255)),
+    # What became of it.
+    Column("outcome", String(16), nullable=False),  # waiting · sent · confirmed · refused · conflict
+    Column("sent_at", UtcDateTime),  # since when its key counts at the provider
+    Column("settled_at", UtcDateTime),
+    Column("found_status", String(64)),  # what the provider had when it was last looked at
+    Column("found_modified_at", UtcDateTime),
+    Column("written_modified_at", UtcDateTime),  # the stamp of our own change: by it we know our echo
+    Column("stored_at", UtcDateTime),  # NULL: the document as we left it is still to be stored
+    Column("mended_by", String(64)),
+    *_error(),
+    # The effort to bring it there, in the words of `runs`.
+    Column("state", String(16), nullable=False),  # queued · running · snoozed · done
+    Column("slice", Integer, nullable=False, server_default="1"),
+    _count("fence"),
+    Column("lease_until", UtcDateTime),
+    Column("not_before", UtcDateTime),
+    Column("reason", String(32)),
+    Column("published_at", UtcDateTime),  # NULL: no message is on its way
+    Column("claimed_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # failures in a row
+    UniqueConstraint("organisation_id", "idempotency_key"),
+    # A document has at most one open decision.
+    Index(
+        "uq_decisions_open_document",
+        "connection_id",
+        "resource",
+        "document_id",
+        unique=True,
+        sqlite_where=text("outcome IN ('waiting', 'sent')"),
+        postgresql_where=text("outcome IN ('waiting', 'sent')"),
+    ),
+    Index(
+        "ix_decisions_open_state",
+        "state",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("ix_decisions_document", "connection_id", "document_id"),
+    Index("ix_decisions_organisation", "organisation_id", "decided_at"),
+)
+
+steps = Table(
+    "decision_steps",
+    metadata,
+    Column("decision_id", ForeignKey("decisions.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("organisation_id", String(36), nullable=False),
+    Column("what", String(8), nullable=False),  # note · file
+    Column("name", String(255)),
+    Column("mime", String(255)),
+    Column("size", BigInteger, nullable=False),
+    Column("body", LargeBinary),  # NULL once it is not needed any more
+    Column("state", String(16), nullable=False),  # waiting · done · refused · skipped
+    Column("done_at", UtcDateTime),
+    *_error(),
 )
 
 usage = Table(

@@ -37,6 +37,18 @@ class StorableRecord(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """Where records go that no run has read: like a claim, but no lease can be lost."""
+
+    organisation_id: str
+    connection_id: str
+    feed_id: str
+    resource: str
+    fence: int
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a page did to the store: ids by kind."""
 

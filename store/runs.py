@@ -55,6 +55,11 @@ class Message:
     lane: str
     feed_id: str
 
+    @property
+    def id(self) -> str:
+        """Whose message it is."""
+        return self.run_id
+
 
 @dataclass(frozen=True, slots=True)
 class RecordPress:

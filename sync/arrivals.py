@@ -15,10 +15,11 @@ from connectors.pages import Page
 from store import feeds, files, organisations
 from store.files import WantedFile
 from store.organisations import Link, Organisation
+from store.records import Destination
 from sync.files import ITEMS
 from sync.providers import ENDPOINTS
 from sync.services import Services
-from sync.storing import Destination, store, tell_of
+from sync.storing import store, tell_of
 
 ROOT = "data"
 PIECE = 2**16

@@ -8,13 +8,12 @@ from typing import TypeVar
 from config.limits import CallClass
 from connectors.connector import Connector
 from connectors.dext import Call
-from connectors.errors import ConnectorError, TokenExpiredError
+from connectors.errors import ConnectorError
 from connectors.http import Access
 from connectors.pages import Cursor, Page
-from limiter.limiter import Account
-from store import organisations, runs
-from store.grants import StoredGrant
+from store import runs
 from store.runs import Claim, Tally
+from sync.calling import Calls
 from sync.services import Services
 
 T = TypeVar("T")
@@ -26,31 +25,26 @@ class Reader:
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
         self._claim = claim
-        self._began = self._renewed_at = time.monotonic()
+        self._calls = Calls(services, claim.connection_id, claim.lease, lambda tx: runs.renew(tx, claim))
+        self._began = time.monotonic()
         self._read_for = timedelta(0)
-        self._grant: StoredGrant | None = None
-        self._in_vain = 0
-        with services.database.reading() as tx:
-            self._link = organisations.link(tx, claim.connection_id)
-        self._account = Account(self._link.provider, self._link.id, self._link.day_limit)
 
     @property
     def day_limit(self) -> int:
         """How many calls a day the connection has."""
-        return self._link.day_limit or self._services.provider(self._link.provider).limits.day
+        link = self._calls.link
+        return link.day_limit or self._services.provider(link.provider).limits.day
 
     def read(self, cursor: Cursor, call_class: CallClass) -> Page:
         """The next page of the list."""
-        connector, resource = self._connector, self._claim.resource
-        return self._read(
-            lambda access: connector.read(resource, cursor, access, call_class, self._keep_lease)
-        )
+        connector, resource, keep_lease = self._connector, self._claim.resource, self._calls.keep_lease
+        return self._read(lambda access: connector.read(resource, cursor, access, call_class, keep_lease))
 
     def read_alone(self, record_id: str, call_class: CallClass) -> Page:
         """One record by its id."""
-        connector, resource = self._connector, self._claim.resource
+        connector, resource, keep_lease = self._connector, self._claim.resource, self._calls.keep_lease
         return self._read(
-            lambda access: connector.read_alone(resource, record_id, access, call_class, self._keep_lease)
+            lambda access: connector.read_alone(resource, record_id, access, call_class, keep_lease)
         )
 
     def ask(self, call: Callable[[Call], T], call_class: CallClass) -> T:
@@ -59,7 +53,7 @@ class Reader:
 
         def before_attempt() -> None:
             nonlocal attempts
-            self._keep_lease()
+            self._calls.keep_lease()
             attempts += 1
 
         def once(access: Access) -> T:
@@ -68,44 +62,22 @@ class Reader:
             return call(Call(access, call_class, before_attempt))
 
         answer = self._read(once)
-        self._in_vain += attempts
+        self._calls.spend(attempts)
         return answer
 
     @property
     def _connector(self) -> Connector:
-        return self._services.provider(self._link.provider).connector
+        return self._services.provider(self._calls.link.provider).connector
 
     def _read(self, call: Callable[[Access], T]) -> T:
-        """An expired token is refreshed once and the call repeated once."""
         began = time.monotonic()
-        tokens = self._services.tokens
-        self._grant = self._grant or tokens.valid(self._link.grant_id)
-        try:
-            answer = call(self._access(self._grant))
-        except TokenExpiredError as error:
-            self._in_vain += error.calls
-            self._grant = tokens.renewed(self._grant)
-            answer = call(self._access(self._grant))
+        answer = self._calls.make(call)
         self._read_for = timedelta(seconds=time.monotonic() - began)
         return answer
 
-    def _access(self, grant: StoredGrant) -> Access:
-        return Access(self._account, grant.access_token, self._link.tenant_id)
-
-    def _keep_lease(self) -> None:
-        """Before each attempt: a call may take its whole deadline, so the lease must outlast it.
-
-        Raises LeaseLostError when the run went on without us.
-        """
-        lease = self._claim.lease.total_seconds()
-        if time.monotonic() - self._renewed_at > lease / 5:
-            with self._services.database.transaction() as tx:
-                runs.renew(tx, self._claim)
-            self.renewed()
-
     def renewed(self) -> None:
         """The lease was renewed just now."""
-        self._renewed_at = time.monotonic()
+        self._calls.renewed()
 
     def used_up(self) -> bool:
         """Whether others should have their turn before the next page."""
@@ -116,16 +88,14 @@ class Reader:
 
     def tally(self, page: Page) -> Tally:
         """What this page cost, for the run's row, with the calls before it that brought nothing."""
-        calls, self._in_vain = page.calls + self._in_vain, 0
+        calls = page.calls + self._calls.take_spent()
         waited_ms = int(self._read_for.total_seconds() * 1000)
         return Tally(pages=1, calls=calls, bytes=page.bytes, waited_ms=waited_ms)
 
     def spent(self) -> int:
         """How many calls were made since this was asked last, apart from those of pages."""
-        calls, self._in_vain = self._in_vain, 0
-        return calls
+        return self._calls.take_spent()
 
     def calls_in_vain(self, error: ConnectorError) -> int:
         """How many calls were made for nothing before this error."""
-        calls, self._in_vain = error.calls + self._in_vain, 0
-        return calls
+        return error.calls + self._calls.take_spent()

@@ -11,6 +11,7 @@ from config.shapes import Shape
 from connectors.dext import DextPort
 from connectors.errors import ConfigurationError
 from connectors.transport import Transport
+from connectors.xero.deciding import XeroDocuments
 from limiter.belt import Belt
 from limiter.counters import Counters
 from limiter.epoch import Epoch
@@ -73,6 +74,12 @@ class Services:
         port = self.provider("dext").port
         assert port is not None  # noqa: S101 - whoever sets Dext up gives it
         return port
+
+    @property
+    def documents(self) -> XeroDocuments:
+        """What decisions ask of Xero."""
+        xero = self.provider("xero")
+        return XeroDocuments(xero.api, xero.connector)
 
     def shape(self, resource: str) -> Shape:
         """How a resource's records are read and stored here."""

@@ -11,7 +11,9 @@ from connectors.pages import FILTER_IGNORED, UNPROVEN
 from limiter.limiter import Account
 from store import feeds, organisations, presses, runs
 from store.database import Transaction
+from store.decisions import Push
 from store.organisations import Link
+from store.records import Destination
 from store.runs import Claim, Message
 from sync.services import Services
 from sync.storing import used
@@ -55,7 +57,7 @@ class Outcome:
 
     state: str
     reason: str | None = None
-    messages: tuple[Message, ...] = ()
+    messages: tuple[Message | Push, ...] = ()
     newest_event: int | None = None
 
 
@@ -71,7 +73,7 @@ def wait(
             ending = runs.yield_(tx, claim, again_in=COMPARISON_AGAIN)
             used(tx, claim, calls)
             return Outcome("yielded", error.reason, (ending.follow_up,) if ending.follow_up else ())
-        length = _while_away() if error.reason == "provider unavailable" else error.wait
+        length = while_away() if error.reason == "provider unavailable" else error.wait
         runs.snooze(tx, claim, wait=length, reason=error.reason, calls=calls)
         reached("run.snoozed")
         used(tx, claim, calls)
@@ -113,20 +115,27 @@ def flawed(tx: Transaction, claim: Claim, flaw: str) -> Outcome:
 
 def break_off(services: Services, claim: Claim, error: Exception) -> Outcome:
     """Something nobody foresaw: the run backs off and shows it, and goes on from its cursor."""
-    unforeseen = errors.TransientError(
-        f"Something unforeseen went wrong here ({type(error).__name__}); it is tried again by itself. "
-        "The log has the details.",
-        code="unforeseen",
-    )
+    said = unforeseen(error)
     if claim.records:
         with services.database.transaction() as tx:
             runs.renew(tx, claim)
             # Whatever it was, it must not come back with each look at the same record.
-            presses.answer(tx, [press.id for press in claim.records], unforeseen.sentence)
-    return stop(services, claim, unforeseen)
+            presses.answer(tx, [press.id for press in claim.records], said.sentence)
+    return stop(services, claim, said)
 
 
-def confirmed(services: Services, claim: Claim, error: errors.ConnectorError) -> errors.ConnectorError:
+def unforeseen(error: Exception) -> errors.TransientError:
+    """What to say of an error that nobody foresaw."""
+    return errors.TransientError(
+        f"Something unforeseen went wrong here ({type(error).__name__}); it is tried again by itself. "
+        "The log has the details.",
+        code="unforeseen",
+    )
+
+
+def confirmed(
+    services: Services, claim: Claim | Destination, error: errors.ConnectorError
+) -> errors.ConnectorError:
     """What a refusal comes to once the provider's own list of organisations was asked."""
     with services.database.reading() as tx:
         link = organisations.link(tx, claim.connection_id)
@@ -164,7 +173,7 @@ def _reached(services: Services, link: Link) -> tuple[Tenant, ...]:
 
 
 def fields(error: errors.ConnectorError) -> dict[str, str]:
-    """An error as a run and its feed keep it."""
+    """An error as the rows keep it."""
     return {
         "error_code": error.code,
         "error_sentence": error.sentence,
@@ -172,7 +181,7 @@ def fields(error: errors.ConnectorError) -> dict[str, str]:
     }
 
 
-def _while_away() -> timedelta:
+def while_away() -> timedelta:
     """Beat wakes one run for each look at the provider, and all of them once it is back."""
     return AWAY * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 

@@ -3,9 +3,11 @@
 import hashlib
 from dataclasses import dataclass, field
 
+from config.decisions import RESOURCES
 from connectors.pages import Page
-from store import events, publications, records, rejects, usage, vanished
+from store import decisions, events, publications, records, rejects, usage, vanished
 from store.database import Transaction
+from store.records import Destination
 from store.runs import Claim, Tally
 from sync.services import Services
 
@@ -16,18 +18,8 @@ class Stored:
 
     ids: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where records go that no run has read: like a claim, but no lease can be lost."""
-
-    organisation_id: str
-    connection_id: str
-    feed_id: str
-    resource: str
-    fence: int
-    run_id: str = ""
+    ours: dict[str, str] = field(default_factory=dict)
+    """Records that are as a decision of ours left them, each with the decision."""
 
 
 # What else some records bring with them, beside themselves.
@@ -54,6 +46,10 @@ def store(
     if begins and isinstance(claim, Claim):
         vanished.begin(tx, claim.feed_id, claim.first_read_at)
     stored = Stored(dict(changes.ids), changes.counts())
+    if claim.resource in RESOURCES:
+        touched = {record_id for ids in changes.ids.values() for record_id in ids}
+        modified = {record.id: record.modified_at for record in page.records if record.id in touched}
+        stored.ours = decisions.ours(tx, claim.connection_id, claim.resource, modified)
     if page.rejects:
         stored.counts["rejected"] = rejects.keep(
             tx,
@@ -69,7 +65,7 @@ def store(
     return stored
 
 
-def tell(tx: Transaction, claim: Claim, stored: Stored, tally: Tally) -> int | None:
+def tell(tx: Transaction, claim: Claim | Destination, stored: Stored, tally: Tally) -> int | None:
     """Last in the page's transaction, under the organisation's row: its events and what it used.
 
     Returns the newest event's sequence, None without one.
@@ -88,10 +84,11 @@ def tell_of(tx: Transaction, claim: Claim | Destination, stored: Stored) -> int 
         resource=claim.resource,
         run_id=claim.run_id or None,
         changes=stored.ids,
+        ours=stored.ours,
     )
 
 
-def used(tx: Transaction, claim: Claim, calls: int, size: int = 0) -> None:
+def used(tx: Transaction, claim: Claim | Destination, calls: int, size: int = 0) -> None:
     """Count calls that were made for a claim, whatever came of them."""
     usage.count(
         tx,

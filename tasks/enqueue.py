@@ -16,6 +16,7 @@ from connectors.errors import ConfigurationError
 from limiter.client import LimiterUnavailableError
 from store import dispatch, duties, organisations, presses
 from store.database import DatabaseUnavailableError
+from store.decisions import Push
 from store.presses import Press
 from store.runs import Message
 from sync.services import Services
@@ -47,7 +48,7 @@ def press(
     Joins the run that waits, or makes sure that one follows the run that reads already.
     Raises SyncRefusedError for an unknown organisation or resource, and for what is no name at all.
     """
-    _check(
+    check_texts(
         organisation=organisation,
         resource=resource,
         by=by,
@@ -74,7 +75,7 @@ def press_all(app: Celery, organisation: str, *, by: str, idempotency_key: str |
     Each feed's press is recorded by itself, under the same key; then all are sent at once. What was recorded
     before the database went away stays, and is sent.
     """
-    _check(organisation=organisation, by=by, idempotency_key=idempotency_key)
+    check_texts(organisation=organisation, by=by, idempotency_key=idempotency_key)
     services = app.services
     try:
         with services.database.reading() as tx:
@@ -91,9 +92,15 @@ def press_all(app: Celery, organisation: str, *, by: str, idempotency_key: str |
     return receipts
 
 
-def _check(*, record_id: str | None = None, idempotency_key: str | None = None, **required: object) -> None:
+def check_texts(
+    *,
+    record_id: str | None = None,
+    idempotency_key: str | None = None,
+    seen_status: str | None = None,
+    **required: object,
+) -> None:
     """Refuse what no database of ours can look up or keep, whatever the types of the caller promise."""
-    optional = {"record_id": record_id, "idempotency_key": idempotency_key}
+    optional = {"record_id": record_id, "idempotency_key": idempotency_key, "seen_status": seen_status}
     given = required | {name: value for name, value in optional.items() if value is not None}
     for name, value in given.items():
         what = name.replace("_", " ")
@@ -143,16 +150,17 @@ def _is_read_alone(services: Services, resource: str) -> bool:
     return endpoint is not None and endpoint.alone
 
 
-def publish(app: Celery, messages: Sequence[Message]) -> int:
+def publish(app: Celery, messages: Sequence[Message | Push]) -> int:
     """Send messages to their queues; what cannot be sent now, beat sends when the queue is back.
 
-    Returns how many were sent. While a feed's message waits on a queue, no second one is sent.
+    Returns how many were sent. While a message of the same run or decision waits on a queue, no second one
+    is sent.
     """
     services = app.services
-    taken: list[Message] = []
+    taken: list[Message | Push] = []
     try:
         for message in messages:
-            if services.queueing_lock.take(message.lane, message.run_id):
+            if services.queueing_lock.take(message.lane, message.id):
                 taken.append(message)  # noqa: PERF401 - what was taken counts when the next one fails
         if taken:
             reached("publish.locked")
@@ -192,13 +200,11 @@ def send_fetches(app: Celery, connection_ids: Sequence[str]) -> int:
     return sent
 
 
-def _send(app: Celery, messages: Iterable[Message]) -> None:
-    task = app.tasks["sync.slice"]
+def _send(app: Celery, messages: Iterable[Message | Push]) -> None:
     with _producer(app) as producer, producer.batch(BATCH):
         for message in messages:
-            task.apply_async(
-                (message.run_id, message.slice), queue=message.lane, producer=producer, retry=False
-            )
+            task = app.tasks["decisions.slice" if isinstance(message, Push) else "sync.slice"]
+            task.apply_async((message.id, message.slice), queue=message.lane, producer=producer, retry=False)
 
 
 @contextlib.contextmanager
@@ -208,14 +214,16 @@ def _producer(app: Celery) -> Iterator[Any]:
         yield app.amqp.Producer(connection)
 
 
-def _take_back(services: Services, messages: Sequence[Message], locked: Sequence[Message]) -> None:
+def _take_back(
+    services: Services, messages: Sequence[Message | Push], locked: Sequence[Message | Push]
+) -> None:
     """As if nobody had tried: beat may send them at its next tick. One that did get through does no harm."""
     with contextlib.suppress(LimiterUnavailableError):  # then the locks run out by themselves
         for message in locked:
-            services.queueing_lock.free([message.lane], message.run_id)
+            services.queueing_lock.free([message.lane], message.id)
     try:
         with services.database.transaction() as tx:
-            dispatch.mark_published(tx, [message.run_id for message in messages], None)
+            dispatch.mark_published(tx, [message.id for message in messages], None)
     except DatabaseUnavailableError as error:
         # Beat takes them for lost after a while.
         log.warning("database_unavailable", messages=len(messages), why=str(error))

@@ -4,13 +4,43 @@ from typing import Any
 
 from celery import shared_task
 
+from store import runs
+from store.database import Transaction
 from store.presses import Press
+from store.runs import Claim
+from sync.run import run_slice
+from sync.stops import Outcome, break_off
 from tasks import enqueue
-from tasks.base import SyncTask
+from tasks.base import SliceTask, SyncTask
 
 
-@shared_task(bind=True, base=SyncTask, name="sync.slice")
-def sync_slice(self: SyncTask, run_id: str, slice_number: int) -> None:
+class RunTask(SliceTask[Claim]):
+    """Works through slices of runs."""
+
+    abstract = True
+    lanes = ("now", "sync")
+
+    def take(self, tx: Transaction, claimed_id: str, slice_number: int) -> Claim | None:
+        return runs.claim(tx, claimed_id, slice_number, lease=self.services.pace.lease)
+
+    def go(self, claim: Claim) -> Outcome:
+        return run_slice(self.services, claim)
+
+    def break_off(self, claim: Claim, error: Exception) -> Outcome:
+        return break_off(self.services, claim, error)
+
+    def about(self, claim: Claim) -> dict[str, object]:
+        return {
+            "organisation": claim.organisation_id,
+            "connection": claim.connection_id,
+            "resource": claim.resource,
+            "run": claim.run_id,
+            "slice": claim.slice,
+        }
+
+
+@shared_task(bind=True, base=RunTask, name="sync.slice")
+def sync_slice(self: RunTask, run_id: str, slice_number: int) -> None:
     """Work through one slice of a run, if it is still ours to take."""
     if claim := self.claim(run_id, slice_number):
         self.work(claim)

@@ -41,6 +41,7 @@ def queues_of(command: str) -> set[str]:
     return set(words[words.index("-Q") + 1].split(",")) if "-Q" in words else set()
 
 
+DECISIONS = {"decisions.push", "decisions.slice"}
 PRESSES = {"sync.now", "sync.all", "sync.full", "sync.record"}
 
 
@@ -77,13 +78,20 @@ def test_a_press_goes_ahead_of_scheduled_work_however_it_was_sent(app: Celery) -
 
 
 def test_presses_have_a_process_of_their_own(app: Celery) -> None:
-    assert ["now"] in [sorted(queues_of(command)) for command in PROCFILE.values()]
+    assert ["now", "push"] in [sorted(queues_of(command)) for command in PROCFILE.values()]
+
+
+def test_decisions_go_ahead_of_all_other_work(app: Celery) -> None:
+    queues = {name: app.amqp.router.route({}, name)["queue"].name for name in our_tasks(app)}
+
+    assert {queues[name] for name in DECISIONS} == {"push"}
 
 
 def test_the_tasks_are_named_as_operators_and_messages_know_them(app: Celery) -> None:
     assert our_tasks(app) == {
         "sync.slice",
         *PRESSES,
+        *DECISIONS,
         "upkeep.prune",
         "upkeep.grants",
         "upkeep.webhooks",
@@ -93,10 +101,10 @@ def test_the_tasks_are_named_as_operators_and_messages_know_them(app: Celery) ->
     }
 
 
-def test_only_presses_keep_a_result(app: Celery) -> None:
+def test_only_presses_and_decisions_keep_a_result(app: Celery) -> None:
     keeping = {name for name in our_tasks(app) if not app.tasks[name].ignore_result}
 
-    assert keeping == PRESSES
+    assert keeping == PRESSES | {"decisions.push"}
     assert app.conf.result_expires == 3600
 
 
@@ -126,7 +134,7 @@ def test_the_broker_keeps_order_and_outlasts_a_slice(app: Celery) -> None:
     options = app.conf.broker_transport_options
 
     assert options["queue_order_strategy"] == "priority"
-    assert next(queue.name for queue in app.conf.task_queues) == "now"
+    assert [queue.name for queue in app.conf.task_queues][:2] == ["push", "now"]
     assert options["visibility_timeout"] > 10 * Pace().slice.total_seconds()
     assert options["visibility_timeout"] > Pace().lease.total_seconds()
     assert (options["unacked_restore_interval"], options["unacked_restore_throttle"]) == (5, 1)

@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+import tasks.decisions
 import tasks.files
 import tasks.sync
 import tasks.upkeep  # noqa: F401 - the app brings its tasks, also where nobody works but only sends
@@ -27,7 +28,7 @@ def make_app(settings: Settings) -> Celery:
         "ledgertide",
         broker=redis_url,
         backend=redis_url,
-        include=["tasks.files", "tasks.sync", "tasks.upkeep"],
+        include=["tasks.decisions", "tasks.files", "tasks.sync", "tasks.upkeep"],
         # An application that presses has tasks and perhaps a Celery app of its own: they stay its own.
         set_as_current=False,
     )

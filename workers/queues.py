@@ -2,8 +2,9 @@
 
 from kombu import Exchange, Queue
 
-# Presses and what follows from them; upkeep is short and rare, so it never waits behind a backlog of sync.
-NAMES = ("now", "upkeep", "sync")
+# Decisions; presses and what follows from them; upkeep is short and rare, so it never waits behind a backlog
+# of sync.
+NAMES = ("push", "now", "upkeep", "sync")
 QUEUES = tuple(Queue(name, Exchange(name), routing_key=name) for name in NAMES)
 
 # Whoever presses through Flower or `send_task` is ahead of scheduled work as well.
@@ -11,5 +12,6 @@ ROUTES = {
     "sync.slice": {"queue": "sync"},
     "sync.*": {"queue": "now"},
     "files.*": {"queue": "sync"},
+    "decisions.*": {"queue": "push"},
     "upkeep.*": {"queue": "upkeep"},
 }

@@ -27,7 +27,7 @@ from tasks.upkeep import DUTIES
 from workers.celery import make_app
 
 # In the order in which a worker empties them.
-QUEUES = ("now", "sync", "upkeep")
+QUEUES = ("push", "now", "sync", "upkeep")
 # As often as beat ticks at most before a step is over: once a second.
 TICK = timedelta(seconds=1)
 # A feed without a run, a run that waits for its time, one that waits for a message.

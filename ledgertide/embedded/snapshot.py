@@ -12,7 +12,7 @@ from store.events import Event
 from store.history import PressLine
 from sync.services import Services
 
-QUEUES = ("now", "upkeep", "sync")
+QUEUES = ("push", "now", "upkeep", "sync")
 LATELY = 5
 
 

@@ -16,28 +16,35 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 
 from config import cadence
+from config.decisions import KINDS
 from config.limits import LIMITS, Limits
 from config.settings import Settings
 from sandbox.testing import Sandbox
 from store import (
+    decisions,
     dispatch,
     feeds,
     grants,
     notices,
     organisations,
     presses,
+    pushes,
     records,
     runs,
     status,
     switches,
 )
+from store.decisions import Push
 from store.models import feeds as feed_rows
 from store.models import runs as run_rows
+from store.pushes import PushClaim
 from store.runs import Claim, Message
 from sync.providers import ENDPOINTS, LIST_PUSH, provider_name
+from sync.pushing import push
 from sync.run import run_slice
 from sync.services import SHAPES, Pace, Services, open_services
 from sync.stops import Outcome
+from tasks import deciding
 from workers.celery import make_app
 
 CADENCES = {
@@ -152,36 +159,65 @@ class Engine:
 
     # --- beat and worker -------------------------------------------------------------------
 
-    def tick(self) -> list[Message]:
+    def tick(self) -> list[Message | Push]:
         """What beat's tick does in SQL: recover, wake, resend, hand notices over, open what is due."""
         outages = {name: self.services.limiter.outage(name) for name in self.services.providers}
         with self.services.database.transaction() as tx:
             dispatch.recover(tx)
             dispatch.wake_after(tx, outages)
+            pushed = pushes.unpublished(tx, 100)
             found = dispatch.unpublished(tx, "now", 100) + notices.hand_over(tx)
             found += dispatch.unpublished(tx, "sync", 100)
             opened = [
                 runs.open_due(tx, feed.id, full=feed.full, asked_by=feed.full_asked_by if feed.full else None)
                 for feed in feeds.due(tx, 100)
             ]
-        return found + [message for message in opened if message]
+        return [*pushed, *found, *[message for message in opened if message]]
 
     def claim(self, message: Message) -> Claim | None:
         """What a worker does first with a message."""
         with self.services.database.transaction() as tx:
             return runs.claim(tx, message.run_id, message.slice, lease=self.services.pace.lease)
 
-    def work(self, messages: list[Message]) -> list[Outcome]:
+    def work(self, messages: Sequence[Message | Push]) -> list[Outcome]:
         """Work through messages and what follows from them, one after the other."""
         outcomes = []
         waiting = list(messages)
         while waiting:
-            claim = self.claim(waiting.pop(0))
-            if claim:
-                outcome = run_slice(self.services, claim)
+            message = waiting.pop(0)
+            outcome = self.push(message) if isinstance(message, Push) else self._slice(message)
+            if outcome:
                 outcomes.append(outcome)
                 waiting += outcome.messages
         return outcomes
+
+    def _slice(self, message: Message) -> Outcome | None:
+        claim = self.claim(message)
+        return run_slice(self.services, claim) if claim else None
+
+    def push(self, message: Push) -> Outcome | None:
+        """What a worker does with a decision's message."""
+        claim = self.claim_push(message)
+        return push(self.services, claim) if claim else None
+
+    def claim_push(self, message: Push) -> PushClaim | None:
+        """What a worker does first with a decision's message."""
+        with self.services.database.transaction() as tx:
+            return pushes.claim(tx, message.id, message.slice, lease=self.services.pace.lease)
+
+    def decide(self, slug: str, kind: str, document_id: str, decision: str, **more: Any) -> Push:
+        """Somebody decides; its message is not yet worked on."""
+        wished = deciding.wish(kind, document_id, decision, by="test", **more)
+        with self.services.database.transaction() as tx:
+            organisation = organisations.find(tx, slug)
+            shape = SHAPES[KINDS[kind].resource]
+            decision_id, message = decisions.decide(tx, shape, organisation.id, wished)
+        return message or Push(decision_id, 0)
+
+    def decision(self, slug: str, decision_id: str) -> decisions.DecisionLine:
+        """What is told of a decision."""
+        with self.services.database.reading() as tx:
+            return decisions.line(tx.scope(organisations.find(tx, slug).id), decision_id)
 
     def settle(self, *, rounds: int = 30) -> list[Outcome]:
         """Tick and work until nothing is due."""

@@ -1,0 +1,69 @@
+"""What a look at the document says of a decision: done, no longer what the approver saw, or to be sent."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+
+from config.decisions import KINDS, LONGEST_REFERENCE, REJECTED
+from connectors.xero.deciding import Document
+from store.pushes import PushClaim
+
+# Xero remembers a key for six minutes from the first call that brought it, and whoever sends it again within
+# them is answered as before, whatever became of the document meanwhile. We know only when we set out to send:
+# until KNOWN the key surely is remembered, after FORGOTTEN surely not. Between the two nobody sends.
+# https://developer.xero.com/documentation/guides/idempotent-requests/idempotency/
+KNOWN = timedelta(minutes=5)
+FORGOTTEN = timedelta(minutes=7)
+
+
+class Verdict(Enum):
+    """What is to be done."""
+
+    DONE = "done"
+    CONFLICT = "conflict"
+    SEND = "send"
+
+
+def judge(claim: PushClaim, document: Document) -> Verdict:
+    """Compare the document with what was decided, and with what the approver saw."""
+    kind = KINDS[claim.kind]
+    way = kind.ways[claim.decision]
+    if kind.type and document.type != kind.type:
+        return Verdict.CONFLICT
+    if document.status in way.done or (claim.mark_reference and is_marked(document.reference)):
+        return Verdict.DONE
+    if _has_changed(claim, document):
+        return Verdict.CONFLICT
+    # What Xero cannot be told is done by being on record here.
+    return Verdict.SEND if claim.wanted or claim.mark_reference else Verdict.DONE
+
+
+def is_marked(reference: str | None) -> bool:
+    """Whether a reference says that the document was sent back."""
+    return (reference or "").startswith(REJECTED)
+
+
+def marked(reference: str | None) -> str:
+    """The reference of a document that is sent back."""
+    return f"{REJECTED} {reference or ''}".strip()[:LONGEST_REFERENCE]
+
+
+def must_wait(claim: PushClaim, now: datetime) -> timedelta | None:
+    """How long nobody may send, because it is not known whether its key still counts."""
+    if claim.sent_at is None or not KNOWN <= now - claim.sent_at < FORGOTTEN:
+        return None
+    return FORGOTTEN - (now - claim.sent_at)
+
+
+def begins_anew(claim: PushClaim, now: datetime) -> bool:
+    """Whether the key counts from this sending: it was never sent, or is forgotten."""
+    return claim.sent_at is None or now - claim.sent_at >= FORGOTTEN
+
+
+def _has_changed(claim: PushClaim, document: Document) -> bool:
+    if document.status != claim.seen_status:
+        return True
+    seen, found = claim.seen_modified_at, document.modified_at
+    if seen is None or found is None:
+        return claim.seen_hash is not None and claim.seen_hash != document.hash
+    # Whoever told us what was seen may know whole seconds only.
+    return found != seen and (seen.microsecond != 0 or found.replace(microsecond=0) != seen)
