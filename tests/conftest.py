@@ -18,6 +18,7 @@ from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import Sandbox
 from tests.services.installation import environment_for
 from tests.services.postgres import PostgresServer, embedded_server
+from tests.services.read_only import ReadOnly
 from tests.services.sqlite import SqliteFolder
 from tests.services.tally import Tally, met
 from tests.services.turns import turn
@@ -25,6 +26,8 @@ from tests.services.turns import turn
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Tally(), "tally")
+    if not hasattr(config, "workerinput"):  # once for all of a run's processes
+        config.pluginmanager.register(ReadOnly(), "read-only")
     config.addinivalue_line("markers", "alone: measures time, so no other test runs beside it")
 
 
