@@ -17,7 +17,7 @@ endif
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 .PHONY: setup
 setup: $(VENV)/.run ## make .venv with the locked packages; safe to run again
@@ -69,6 +69,10 @@ bench: $(VENV)/.dev ## measure what a decision of the limiter costs, beside bare
 .PHONY: week
 week: $(VENV)/.dev ## simulate a week of 20 organisations (DAYS=7 ORGANISATIONS=20 SEED=n) and judge every promise
 	$(PY) -m bench.week --days $(or $(DAYS),7) --organisations $(or $(ORGANISATIONS),20) $(if $(SEED),--seed $(SEED))
+
+.PHONY: decisions
+decisions: $(VENV)/.dev ## bring 1,000 decisions to the sandbox while answers are lost and workers killed (DECISIONS=1000)
+	$(PY) -m bench.decisions --decisions $(or $(DECISIONS),1000) $(if $(SEED),--seed $(SEED))
 
 .PHONY: docs
 docs: $(VENV)/.run ## write docs/tables.md anew, from the endpoint table
