@@ -37,7 +37,7 @@ class Fetched:
 
 
 def fetch(services: Services, connection_id: str) -> Fetched:
-    """Fetch files that a connection's items speak of, for as long as a slice lasts or its calls allow.
+    """Fetch files that a connection's items speak of, for as long as a short slice lasts or its calls allow.
 
     A killed worker, a full disk, a lost answer leave nothing to mend: what was not said to be here is
     fetched again. Two workers at once only do the same work twice.
@@ -50,7 +50,7 @@ def fetch(services: Services, connection_id: str) -> Fetched:
     except errors.ConnectorError as error:
         told.ended_by = error.code
         return told
-    ends_at = time.monotonic() + services.pace.slice.total_seconds()
+    ends_at = time.monotonic() + services.pace.press_slice.total_seconds()
     while batch := _wanted(services, connection_id):
         for file in batch:
             if time.monotonic() > ends_at:

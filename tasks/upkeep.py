@@ -1,5 +1,6 @@
 """Short duties that keep the house in order; beat sends each when it is due."""
 
+import random
 from datetime import timedelta
 
 import structlog
@@ -14,6 +15,8 @@ from tasks.base import SyncTask
 
 log = structlog.get_logger()
 
+# Connections that are sent for at once to fetch files.
+MOST_FETCHES = 100
 # Duty (a task's name) → how often.
 DUTIES = {
     "upkeep.prune": timedelta(hours=1),
@@ -79,8 +82,10 @@ def announce_expiry(self: SyncTask) -> None:
 
 @shared_task(bind=True, base=SyncTask, name="upkeep.files")
 def want_files(self: SyncTask) -> None:
-    """Let each connection that has files to fetch do so for a while."""
+    """Let connections that miss files fetch for a while: only one of them, while records wait for workers."""
     with self.services.database.reading() as tx:
         wanting = files.wanting(tx, self.services.shape(ITEMS))
-    sent = enqueue.send_fetches(self.app, wanting)
+    is_crowded = self.services.belt.lengths(["sync"])["sync"] > 0
+    chosen = random.sample(wanting, min(len(wanting), 1 if is_crowded else MOST_FETCHES))
+    sent = enqueue.send_fetches(self.app, chosen)
     log.info("files_wanted", connections=len(wanting), sent=sent)

@@ -153,6 +153,20 @@ def test_what_goes_wrong_with_one_file_says_why_and_holds_up_no_other(dext: Engi
     assert sorted(missing(dext, acme)) == sorted([first.record_id, third.record_id])
 
 
+def test_files_take_no_worker_from_records_and_no_connection_is_sent_for_twice(dext: Engine) -> None:
+    belt = dext.services.belt
+    turn = dext.app.tasks["upkeep.files"]
+
+    turn()
+    turn()  # each has its message already
+    assert belt.lengths(["sync"])["sync"] == len(wanting(dext)) == 2
+
+    for connection in wanting(dext):
+        dext.services.queueing_lock.free(("files",), connection)
+    turn()  # something waits for workers now: one is enough
+    assert belt.lengths(["sync"])["sync"] == 3
+
+
 class FullDisk(Shelf):
     """A disk that is full once so many bytes have come."""
 
