@@ -47,9 +47,10 @@ def push_slice(services: Services, claim: Claim) -> Outcome:
         is_planned = claim.pages > 0 and (claim.cursor or {}).get(PLANNED, False)
         open_calls = [] if is_planned else _finish_what_was_left(services, claim, delivery)
         if not is_planned and not open_calls:
-            _plan(services, claim, reader)
+            _require_taker(services, claim, reader)
+            _plan(services, claim)
         if open_calls := open_calls or delivery.deliver():
-            return _wait(services, claim, reader, open_calls)
+            return _wait(services, claim, open_calls)
         return _end(services, claim)
     except errors.RateLimitedError as error:
         return stops.wait(services, claim, error, calls=reader.calls_in_vain(error), spare=False)
@@ -85,23 +86,39 @@ def _finish_what_was_left(services: Services, claim: Claim, delivery: Delivery) 
     return delivery.deliver()
 
 
-def _plan(services: Services, claim: Claim, reader: Reader) -> None:
-    """Put on record what has to be sent, from one look at the store."""
+def _require_taker(services: Services, claim: Claim, reader: Reader) -> None:
+    """Ask Dext who this account is and what it offers: it has to be the one connected, and to take lists."""
     account = reader.ask(services.dext.account, _call_class(claim))
-    _require_same(services, claim, account.id)
+    calls = reader.spent()
+    with services.database.transaction() as tx:
+        runs.renew(tx, claim, Tally(calls=calls))
+        link = organisations.link(tx, claim.connection_id)
+        if account.id == link.tenant_id:
+            tax_checks.keep_features(
+                tx,
+                organisation_id=claim.organisation_id,
+                connection_id=claim.connection_id,
+                features=account.features,
+            )
+        used(tx, claim, calls)
+    if account.id != link.tenant_id:
+        raise errors.AccessLostError(
+            f"The consent now reaches another Dext account ({account.id}). Connect the right one again."
+        )
+    if account.offers("list_push") is False:
+        raise errors.UnsupportedError(
+            "This Dext account takes no lists from us: Dext offers that by agreement or plan only."
+        )
+
+
+def _plan(services: Services, claim: Claim) -> None:
+    """Put on record what has to be sent, from one look at the store."""
     with services.database.reading() as tx:
         plan = _look(services, claim, tx.scope(claim.organisation_id))
         snapshot_at = tx.now
     reached("push.looked")
-    calls = reader.spent()
     with services.database.transaction() as tx:
-        runs.renew(tx, claim, Tally(calls=calls))
-        tax_checks.keep_features(
-            tx,
-            organisation_id=claim.organisation_id,
-            connection_id=claim.connection_id,
-            features=account.features,
-        )
+        runs.renew(tx, claim)
         list_calls.plan(
             tx,
             organisation_id=claim.organisation_id,
@@ -111,22 +128,7 @@ def _plan(services: Services, claim: Claim, reader: Reader) -> None:
         )
         feeds.advance(tx, claim.feed_id, full=False, cursor={PLANNED: True}, newest_at=None)
         runs.count(tx, claim, {"seen": plan.seen, "unchanged": plan.unchanged})
-        used(tx, claim, calls)
         reached("push.planned")
-    if account.offers("list_push") is False:
-        raise errors.UnsupportedError(
-            "This Dext account takes no lists from us: Dext offers that by agreement or plan only."
-        )
-
-
-def _require_same(services: Services, claim: Claim, account_id: str) -> None:
-    """Nothing is sent into another account than the one that was connected."""
-    with services.database.reading() as tx:
-        link = organisations.link(tx, claim.connection_id)
-    if account_id != link.tenant_id:
-        raise errors.AccessLostError(
-            f"The consent now reaches another Dext account ({account_id}). Connect the right one again."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +177,13 @@ def _strays(services: Services, scope: Scope, source: Source) -> dict[str, ListE
     return {key: entry for key, entry in copy.items() if entry.active}
 
 
-def _wait(services: Services, claim: Claim, reader: Reader, open_calls: list[ListCall]) -> Outcome:
+def _wait(services: Services, claim: Claim, open_calls: list[ListCall]) -> Outcome:
+    """What is not sent yet is for the next slice; what is, for when Dext may be done with it."""
+    sent = [call.sent_at for call in open_calls if call.sent_at is not None]
     with services.database.transaction() as tx:
-        if reader.used_up():
+        if len(sent) < len(open_calls):
             rest = runs.release(tx, claim)
             return Outcome("continues", messages=(rest,) if rest else ())
-        sent = [call.sent_at for call in open_calls if call.sent_at is not None]
         runs.snooze(tx, claim, wait=look_again(tx.now - min(sent, default=tx.now)), reason=AT_WORK)
     return Outcome("snoozed", AT_WORK)
 
@@ -193,11 +196,8 @@ def _end(services: Services, claim: Claim) -> Outcome:
         if claim.full:
             feeds.full_done(tx, claim.feed_id, claim.first_read_at)
             feeds.plan_comparison(tx, claim.feed_id, whole=False, proven=True, every=FULL_PUSH)
-        left_out = [
-            source.kind
-            for source in SOURCES
-            if not _usable(tx.scope(claim.organisation_id)).issuperset(source.resources)
-        ]
+        usable = _usable(tx.scope(claim.organisation_id))
+        left_out = [source.kind for source in SOURCES if not usable.issuperset(source.resources)]
         ending = runs.end(tx, claim)
         if left_out:
             feeds.warn(tx, claim.feed_id, code="left_out", sentence=_left_out(left_out))
