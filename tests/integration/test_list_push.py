@@ -224,19 +224,25 @@ def test_answers_that_are_lost_cost_nothing(pushing: Engine, slug: str) -> None:
 
 def test_a_worker_killed_at_any_step_loses_nothing_and_sends_nothing_old(pushing: Engine, slug: str) -> None:
     for point in points.PUSH_POINTS:
-        rename(pushing, slug, f"Before {point}")
+        contact = rename(pushing, slug, f"Before {point}")
         press = pushing.press(slug, LIST_PUSH)
         with killed_at(point):
             carry_through(pushing, slug, press)
-        contact = rename(pushing, slug, f"After {point}")
-        again = pushing.press(slug, LIST_PUSH)
         pushing.pass_time(timedelta(seconds=50))  # the lease runs out
-        carry_through(pushing, slug, again)
+        name = f"Before {point}"
+        if point in IN_DOUBT:
+            name = f"After {point}"
+            contact = rename(pushing, slug, name)
+            carry_through(pushing, slug, pushing.press(slug, LIST_PUSH))
+        carry_through(pushing, slug, press)
 
-        assert is_done(pushing, slug, press)
-        assert in_dext(pushing, slug, "suppliers")[f"xero:contact:{contact}"] == f"After {point}"
+        assert in_dext(pushing, slug, "suppliers")[f"xero:contact:{contact}"] == name
     assert differences(pushing, slug) == []
     assert pushing.line(slug, LIST_PUSH).state == "up to date"
+
+
+# Dext may have the call or not: whatever is sent again must not come after what is newer.
+IN_DOUBT = ("push.sending", "push.answered", "push.noted")
 
 
 @contextmanager
