@@ -27,7 +27,7 @@ from tasks.process import open_for
 from workers.celery import make_app
 
 PROCESSES_READY_WITHIN = timedelta(seconds=60)
-READ_WITHIN = timedelta(minutes=4)
+READ_WITHIN = timedelta(minutes=5)
 ANSWERED_WITHIN = timedelta(minutes=3)
 SAY_EVERY_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 1.0
