@@ -66,6 +66,10 @@ mutants: $(VENV)/.dev ## take each mechanism out; its test must fail (ONLY=name 
 bench: $(VENV)/.dev ## measure what a decision of the limiter costs, beside bare round trips
 	$(PY) -m bench.limiter
 
+.PHONY: storm
+storm: $(VENV)/.dev ## send 10,000 webhooks, half of them about one organisation, and judge what becomes of them
+	$(PY) -m bench.webhooks
+
 .PHONY: week
 week: $(VENV)/.dev ## simulate a week of 20 organisations (DAYS=7 ORGANISATIONS=20 SEED=n) and judge every promise
 	$(PY) -m bench.week --days $(or $(DAYS),7) --organisations $(or $(ORGANISATIONS),20) $(if $(SEED),--seed $(SEED))

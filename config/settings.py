@@ -84,6 +84,13 @@ class Settings(DextSettings, WebSettings, BaseSettings):
     run_retention: Duration = Field(
         timedelta(days=30), ge=timedelta(days=1), description="how long ended runs are kept, 1d or more"
     )
+    event_retention: Duration = Field(
+        timedelta(days=90), ge=timedelta(days=1), description="how long events are kept, 1d or more"
+    )
+    doorbell_task: str | None = Field(
+        None, min_length=1, max_length=255, description="the name of a Celery task of your own"
+    )
+    doorbell_queue: str = Field("celery", min_length=1, max_length=100, description="the queue of that task")
     flower_user: str = Field("operator", min_length=1, description="the name to sign in to Flower with")
     flower_password: SecretStr | None = Field(
         None, min_length=8, description="the password to sign in to Flower with, 8 characters or more"

@@ -4,15 +4,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ledgertide.api import PressHandle, SyncRefusedError, events, refresh, sync_all, sync_full, sync_now
+    from ledgertide.api import (
+        Doorbell,
+        EventsGoneError,
+        PressHandle,
+        SyncRefusedError,
+        all_organisations,
+        doorbell,
+        events,
+        newest_event,
+        refresh,
+        sync_all,
+        sync_full,
+        sync_now,
+    )
     from ledgertide.deciding import DecisionHandle, File, push_decision
 
 __all__ = [
     "DecisionHandle",
+    "Doorbell",
+    "EventsGoneError",
     "File",
     "PressHandle",
     "SyncRefusedError",
+    "all_organisations",
+    "doorbell",
     "events",
+    "newest_event",
     "push_decision",
     "refresh",
     "sync_all",

@@ -9,9 +9,11 @@ from functools import cache
 from celery import Celery
 
 from config.settings import load_settings
+from ledgertide.hearing import Doorbell
 from store import events as event_feed
 from store import organisations, status
-from store.events import Event
+from store.events import Event, EventsGoneError
+from store.organisations import Organisation
 from store.presses import Press
 from store.status import PressState
 from sync.services import Services
@@ -20,7 +22,20 @@ from tasks.enqueue import SyncRefusedError
 from tasks.process import open_for
 from workers.celery import make_app
 
-__all__ = ["PressHandle", "SyncRefusedError", "events", "refresh", "sync_all", "sync_full", "sync_now"]
+__all__ = [
+    "Doorbell",
+    "EventsGoneError",
+    "PressHandle",
+    "SyncRefusedError",
+    "all_organisations",
+    "doorbell",
+    "events",
+    "newest_event",
+    "refresh",
+    "sync_all",
+    "sync_full",
+    "sync_now",
+]
 
 LOOK_AGAIN = timedelta(milliseconds=200)
 
@@ -172,13 +187,36 @@ def sync_all(organisation: str, *, by: str = "python") -> list[PressHandle]:
     return Door(process_app()).sync_all(organisation, by=by)
 
 
-def events(organisation: str, *, after: int = 0, limit: int = 1000) -> Iterator[Event]:
-    """The organisation's changes after a sequence, in order: ask again after the last one you kept."""
+def events(organisation: str, *, after: int | None = None, limit: int = 1000) -> Iterator[Event]:
+    """The organisation's changes after a sequence, in order: ask again after the last one you kept.
+
+    Without `after`, from the oldest that is kept. Raises EventsGoneError, and never skips, when some of those
+    asked for are no longer kept.
+    """
     services: Services = process_app().services
     with services.database.reading() as tx:
         scope = tx.scope(organisations.find(tx, organisation).id)
         found = list(event_feed.read(scope, after=after, limit=limit))
     yield from found
+
+
+def newest_event(organisation: str) -> int:
+    """The sequence of the organisation's last event; 0 before the first."""
+    services: Services = process_app().services
+    with services.database.reading() as tx:
+        return event_feed.newest(tx.scope(organisations.find(tx, organisation).id))
+
+
+def doorbell() -> Doorbell:
+    """Hear of new events as they come: `with doorbell() as bell: bell.wait(timedelta(seconds=30))`."""
+    return Doorbell(process_app())
+
+
+def all_organisations() -> list[Organisation]:
+    """Everybody who is or was connected, with id, slug and name."""
+    services: Services = process_app().services
+    with services.database.reading() as tx:
+        return organisations.everyone(tx)
 
 
 def needs_a_person(state: PressState) -> bool:

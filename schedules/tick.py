@@ -7,17 +7,19 @@ from celery import Celery
 
 from config.points import reached
 from limiter.client import LimiterUnavailableError
-from store import dispatch, duties, feeds, markers, notices, pushes, runs
+from store import dispatch, duties, events, feeds, markers, notices, pushes, runs
 from store.database import Transaction
 from store.runs import Message
 from sync.services import Services
-from tasks import enqueue
+from tasks import doorbell, enqueue
 
 # The belt holds about this long of work, and never less than this many messages: enough that no worker
 # waits for a tick, little enough that an hour's backlog stays in SQL, where it can be put in order.
 BELT_SECONDS = 2.0
 SHORTEST_BELT = 16
 MOST_AT_ONCE = 2000
+# Whose newest event is older than this was rung for, or another beat did it; a listener looks by itself, too.
+RING_FOR = timedelta(seconds=15)
 
 
 class Ticker:
@@ -28,6 +30,7 @@ class Ticker:
         self._services: Services = app.services
         self._duties = wanted_duties
         self._sent = 0
+        self._rung: dict[str, int] = {}
         self._length = 0
         self._rate = 0.0
 
@@ -69,6 +72,7 @@ class Ticker:
             opened = self._open_due(tx, room - len(again))
             again += self._unpublished(tx, "sync", room - len(again) - len(opened))
             due_duties = duties.take_due(tx)
+            newest = events.latest(tx, RING_FOR)
             reached("tick.planned")
         reached("tick.committed")
         belt = [message for message in (*again, *opened) if message.lane == "sync"]
@@ -77,9 +81,15 @@ class Ticker:
         reached("tick.sent")
         self._sent = enqueue.publish(self._app, belt)
         enqueue.send_duties(self._app, due_duties)
+        self._ring(newest)
         services.pulse.beat("beat")
         done = {"recovered": recovered, "sent": sent + self._sent, "duties": len(due_duties)}
         return done if any(done.values()) else {}
+
+    def _ring(self, newest: dict[str, int]) -> None:
+        """Tell whoever listens, of each event once; after another beat's turn perhaps twice."""
+        doorbell.ring(self._app, {who: last for who, last in newest.items() if last > self._rung.get(who, 0)})
+        self._rung = newest
 
     def _unpublished(self, tx: Transaction, lane: str, limit: int) -> list[Message]:
         return dispatch.unpublished(tx, lane, limit, resend_after=self._services.pace.resend_after)

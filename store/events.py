@@ -3,14 +3,29 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from store.database import Scope, Transaction
 from store.models import events, organisations
+
+
+class EventsGoneError(Exception):
+    """Some of the events asked for are no longer kept: going on would skip them.
+
+    `goes_on_after`: the number after which to go on, once the records were compared or copied anew.
+    """
+
+    def __init__(self, after: int, oldest: int, newest: int) -> None:
+        super().__init__(
+            f"Events {after + 1} to {oldest - 1} are no longer kept; going on after {after} would skip them."
+            f" Copy the records anew, and then go on after {newest}."
+        )
+        self.goes_on_after = newest
+
 
 KINDS = ("added", "changed", "archived", "restored", "gone")
 
@@ -87,8 +102,16 @@ def _parts(
             yield kind, ours[record_id], [record_id]
 
 
-def read(scope: Scope, *, after: int = 0, limit: int = 1000) -> Iterator[Event]:
-    """This organisation's events after a sequence, in order."""
+def read(scope: Scope, *, after: int | None = None, limit: int = 1000) -> Iterator[Event]:
+    """This organisation's events after a sequence, in order; None: from the oldest that is kept.
+
+    Raises EventsGoneError, never skips, when events after that one are no longer kept.
+    """
+    last, oldest = newest(scope), _oldest(scope)
+    if after is None:
+        after = oldest - 1
+    elif after < oldest - 1:
+        raise EventsGoneError(after, oldest, last)
     query = scope.select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
     for row in scope.tx.execute(query):
         yield event_of(row)
@@ -107,9 +130,36 @@ def event_of(row: Any) -> Event:
     )
 
 
+def latest(tx: Transaction, since: timedelta) -> dict[str, int]:
+    """The organisations that something happened to lately: id → its newest sequence. For the doorbell."""
+    query = select(events.c.organisation_id, func.max(events.c.sequence).label("newest"))
+    rows = tx.execute(query.where(events.c.happened_at > tx.now - since).group_by(events.c.organisation_id))
+    return {row.organisation_id: row.newest for row in rows}
+
+
+def prune(tx: Transaction, older_than: timedelta) -> int:
+    """Forget what is older than the retention time: of each organisation the first ones, none between."""
+    old = select(events.c.organisation_id, func.max(events.c.sequence))
+    rows = tx.execute(
+        old.where(events.c.happened_at < tx.now - older_than).group_by(events.c.organisation_id)
+    ).all()
+    return sum(
+        tx.execute(
+            delete(events).where(events.c.organisation_id == organisation_id, events.c.sequence <= last)
+        ).rowcount
+        for organisation_id, last in rows
+    )
+
+
 def newest(scope: Scope) -> int:
     """The last sequence this organisation has handed out."""
     found: int = scope.tx.execute(
         select(organisations.c.event_sequence).where(organisations.c.id == scope.organisation_id)
     ).scalar_one()
     return found
+
+
+def _oldest(scope: Scope) -> int:
+    """The first sequence that is kept, or the next one to come: they are without a gap."""
+    first = scope.tx.execute(scope.select(events, func.min(events.c.sequence))).scalar_one()
+    return newest(scope) + 1 if first is None else int(first)

@@ -282,6 +282,7 @@ events = Table(
     Column("run_id", String(36)),
     Column("decision_id", String(36)),  # whose doing it was: a decision of ours; NULL: somebody else's
     Column("happened_at", UtcDateTime, nullable=False),
+    Index("ix_events_happened", "happened_at"),
 )
 
 notices = Table(

@@ -178,8 +178,8 @@ def send_duties(app: Celery, names: Sequence[str]) -> None:
     for name in names:
         try:
             # Without `ignore_result` Celery would listen for an answer first: for 20 s when Redis is away.
-            with _producer(app) as producer:
-                app.send_task(name, producer=producer, retry=False, ignore_result=True)
+            with producer(app) as sending:
+                app.send_task(name, producer=sending, retry=False, ignore_result=True)
         except NOT_SENT as error:
             log.warning("queue_unavailable", duty=name, why=type(error).__name__)
             with app.services.database.transaction() as tx:
@@ -201,14 +201,14 @@ def send_fetches(app: Celery, connection_ids: Sequence[str]) -> int:
 
 
 def _send(app: Celery, messages: Iterable[Message | Push]) -> None:
-    with _producer(app) as producer, producer.batch(BATCH):
+    with producer(app) as sending, sending.batch(BATCH):
         for message in messages:
             task = app.tasks["decisions.slice" if isinstance(message, Push) else "sync.slice"]
-            task.apply_async((message.id, message.slice), queue=message.lane, producer=producer, retry=False)
+            task.apply_async((message.id, message.slice), queue=message.lane, producer=sending, retry=False)
 
 
 @contextlib.contextmanager
-def _producer(app: Celery) -> Iterator[Any]:
+def producer(app: Celery) -> Iterator[Any]:
     """Celery's own pool of producers would wait for ever when all connections are in use."""
     with app.pool.acquire(block=True, timeout=1) as connection:
         yield app.amqp.Producer(connection)

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from connectors.errors import ConnectorError
 from connectors.xero.webhooks import RESOURCES
-from store import deliveries, expiry, files, grants, history, notices
+from store import deliveries, events, expiry, files, grants, history, notices
 from sync.files import ITEMS
 from tasks import enqueue
 from tasks.base import SyncTask
@@ -29,9 +29,10 @@ DUTIES = {
 
 @shared_task(bind=True, base=SyncTask, name="upkeep.prune")
 def prune(self: SyncTask) -> None:
-    """Drop ended runs and old presses after the retention time, and webhooks that nobody sends again."""
+    """Drop runs, presses and events after their retention times, and webhooks that nobody sends again."""
     with self.services.database.transaction() as tx:
         dropped = history.prune(tx, self.services.settings.run_retention)
+        events.prune(tx, self.services.settings.event_retention)
         notices.prune(tx)
         deliveries.prune(tx)
     log.info("runs_pruned", dropped=dropped)

@@ -16,6 +16,7 @@ from ledgertide.embedded.valkey import ValkeyError
 from ledgertide.problems import CommandError
 from limiter.client import LimiterUnavailableError
 from store.database import DatabaseUnavailableError
+from store.events import EventsGoneError
 from store.grants import SealError
 from store.migrations import NotMigratedError
 from store.organisations import ConnectRefusedError, UnknownOrganisationError, UnknownResourceError
@@ -28,6 +29,7 @@ SENTENCES = (
     ConnectorError,
     DatabaseUnavailableError,
     EmbeddedError,
+    EventsGoneError,
     LimiterUnavailableError,
     NotMigratedError,
     SandboxUnavailableError,

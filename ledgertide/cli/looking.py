@@ -219,7 +219,7 @@ def list_usage(
 
 def list_events(
     organisation: Which,
-    after: Annotated[int, typer.Option(min=0, help="Only those after this sequence.")] = 0,
+    after: Annotated[int | None, typer.Option(min=0, help="Only those after this sequence.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 1000,
     as_json: AsJson = False,
 ) -> None:

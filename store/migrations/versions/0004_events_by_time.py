@@ -1,0 +1,19 @@
+"""Events are found by their time: to ring for new ones, and to forget old ones.
+
+Revision: 0004, after 0003.
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_events_happened", "events", ["happened_at"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_events_happened", table_name="events")
