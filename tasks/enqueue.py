@@ -192,8 +192,8 @@ def send_fetches(app: Celery, connection_ids: Sequence[str]) -> int:
     try:
         for connection_id in connection_ids:
             if lock.take("files", connection_id):
-                with _producer(app) as producer:
-                    app.send_task("files.fetch", (connection_id,), producer=producer, retry=False)
+                with producer(app) as sending:
+                    app.send_task("files.fetch", (connection_id,), producer=sending, retry=False)
                 sent += 1
     except NOT_SENT as error:
         log.warning("queue_unavailable", fetches=len(connection_ids), why=type(error).__name__)
