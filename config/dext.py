@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
 from config.limits import DEXT, Limits
-from config.values import Duration, ProviderUrl
+from config.values import Duration, ProviderUrl, Secrets
 
 # Where each operation is, and the method that does it.
 PATHS: Mapping[str, str] = MappingProxyType(
@@ -130,6 +130,15 @@ class DextSettings(BaseModel):
     )
     dext_largest_file_mib: int = Field(
         default=25, ge=1, le=1000, description="the largest file that is taken, in MiB, 1 to 1000"
+    )
+    dext_webhook_secrets: Secrets = Field(
+        default_factory=tuple, description="the secrets that Dext signs webhooks with, separated by commas"
+    )
+    dext_webhook_tolerance: Duration = Field(
+        default=timedelta(seconds=300),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+        description="how old a webhook's signature may be, 1s to 1h",
     )
     # The last one, so that it can look at the others.
     dext_base_url: Annotated[ProviderUrl | None, AfterValidator(_complete)] = Field(

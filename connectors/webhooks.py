@@ -29,7 +29,7 @@ class Notice:
     key: str
     kind: str
     """The provider's word for what happened."""
-    record_id: str
+    record_id: str | None
     happened_at: datetime | None
 
 

@@ -271,8 +271,9 @@ class Sandbox:
         """Tell an address of every edit from now on, signed with this key, and in which way.
 
         It is asked first whether it knows our signature: `ready` in the answer says so (`unasked=True` leaves
-        that out). Habits: `together`, `at_once`, `delay_seconds`, `again_seconds`, `times` (thousandths,
-        seconds), and as shares of all deliveries `double`, `forge`, `lose`, `overtake`.
+        that out). With an `account` it is Dext that tells, of that account's items. Habits: `together`,
+        `at_once`, `delay_seconds`, `again_seconds`, `times` (thousandths, seconds), and as shares of all
+        deliveries `double`, `forge`, `lose`, `overtake`.
         """
         return dict(self.control("POST", "webhooks", _given({"url": url, "key": key}) | habits))
 

@@ -93,6 +93,8 @@ connections = Table(
     # When the provider ends it by itself, and how many days before that people were last told.
     Column("expires_at", UtcDateTime),
     Column("expiry_told_days", Integer),
+    # In the address of its webhooks, where the provider has one for each connection.
+    Column("hook_token", String(64), unique=True),
     UniqueConstraint("provider", "tenant_id"),
     UniqueConstraint("organisation_id", "provider"),
 )

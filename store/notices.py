@@ -50,9 +50,9 @@ class ToldNotice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many notices were new, known already, and of nobody here."""
+    """Which notices were new, and how many were known already, or of nobody here."""
 
-    new: int
+    new: tuple[ToldNotice, ...]
     known: int
     of_nobody: int
 
@@ -61,10 +61,15 @@ def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
     """Keep notices, each once; those of tenants or lists that we do not read are dropped."""
     given = list(told)
     feed_of = _feeds_of(tx, provider, {notice.tenant_id for notice in given})
-    rows = {
-        (feed.connection_id, notice.key): {
-            "connection_id": feed.connection_id,
-            "key": notice.key,
+    ours = [notice for notice in given if (notice.tenant_id, notice.resource) in feed_of]
+    by_key = {
+        (feed_of[notice.tenant_id, notice.resource].connection_id, notice.key): notice for notice in ours
+    }
+    # In one order for all: whoever keeps the same ones at the same time waits, and does not deadlock.
+    rows = [
+        {
+            "connection_id": connection_id,
+            "key": key,
             "organisation_id": feed.organisation_id,
             "feed_id": feed.id,
             "kind": notice.kind,
@@ -72,17 +77,15 @@ def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
             "happened_at": notice.happened_at,
             "received_at": tx.now,
         }
-        for notice in given
-        if (feed := feed_of.get((notice.tenant_id, notice.resource)))
-    }
-    ours = sum((notice.tenant_id, notice.resource) in feed_of for notice in given)
-    new = 0
-    if rows:
-        insert = sqlite_insert if tx.is_sqlite else postgresql_insert
-        fresh = insert(notices).on_conflict_do_nothing().returning(notices.c.key)
-        # In one order for all: whoever keeps the same ones at the same time waits, and does not deadlock.
-        new = len(tx.execute(fresh, [rows[key] for key in sorted(rows)]).all())
-    return Kept(new, ours - new, len(given) - ours)
+        for (connection_id, key), notice in sorted(by_key.items(), key=lambda pair: pair[0])
+        for feed in [feed_of[notice.tenant_id, notice.resource]]
+    ]
+    if not rows:
+        return Kept((), 0, len(given))
+    insert = sqlite_insert if tx.is_sqlite else postgresql_insert
+    fresh = insert(notices).on_conflict_do_nothing().returning(notices.c.connection_id, notices.c.key)
+    new = tuple(by_key[row.connection_id, row.key] for row in tx.execute(fresh, rows))
+    return Kept(new, len(ours) - len(new), len(given) - len(ours))
 
 
 def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from limiter.client import LimiterUnavailableError
 from sync.services import Services
-from web import health, metrics, xero
+from web import dext, health, metrics, xero
 from web.inbox import Inbox
 
 TURN_SECONDS = 1.0
@@ -17,10 +17,12 @@ TURN_SECONDS = 1.0
 def make_web(services: Services) -> FastAPI:
     """Every door; the caller opens the services and closes them."""
     from_xero = Inbox(services.database, xero.keep_all)
+    from_dext = Inbox(services.database, dext.keep_all)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        duties = [asyncio.create_task(duty) for duty in (from_xero.work(), _go_round(services))]
+        lasting = (from_xero.work(), from_dext.work(), _go_round(services))
+        duties = [asyncio.create_task(duty) for duty in lasting]
         try:
             yield
         finally:
@@ -33,6 +35,7 @@ def make_web(services: Services) -> FastAPI:
     app.include_router(health.doors(services))
     app.include_router(metrics.doors(services))
     app.include_router(xero.doors(services, from_xero))
+    app.include_router(dext.doors(services, from_dext))
     return app
 
 

@@ -9,7 +9,17 @@ import typer
 from config.logging import mask_text
 from config.settings import SettingsError
 from connectors.errors import ConnectorError
-from ledgertide.cli import checking, connecting, deciding, items, looking, pressing, running, switching
+from ledgertide.cli import (
+    checking,
+    connecting,
+    deciding,
+    hooks,
+    items,
+    looking,
+    pressing,
+    running,
+    switching,
+)
 from ledgertide.embedded.folder import EmbeddedError
 from ledgertide.embedded.sandbox_doors import SandboxUnavailableError
 from ledgertide.embedded.valkey import ValkeyError
@@ -48,7 +58,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for room in (connecting, looking, items, pressing, deciding, switching, checking, running):
+for room in (connecting, looking, items, pressing, deciding, switching, checking, hooks, running):
     room.register(app)
 
 

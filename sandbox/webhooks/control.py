@@ -52,6 +52,7 @@ class WebhookControl:
         try:
             asked = Asked(orjson.loads(await request.read() or b"{}"))
             url, key = _address(asked)
+            account = asked.text("account", self.world.dext.accounts)
             unasked = asked.flag("unasked")
             habits = self.webhooks.habits.turned(asked)
             asked.done()
@@ -61,7 +62,8 @@ class WebhookControl:
         if url is None or key is None:
             return _answer({})
         known = [each for each in self.webhooks.subscriptions if each.url == url]
-        subscription = known[0] if known else Subscription(url, key)
+        tenant = self.world.dext.accounts[account].tenant if account else None
+        subscription = known[0] if known else Subscription(url, key, account, tenant)
         subscription.key = key
         found = [] if unasked else await self.webhooks.ready(subscription)
         is_ready = all(each["ok"] for each in found)

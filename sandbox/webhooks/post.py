@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ class Letter:
 
     url: str
     body: bytes
-    headers: Mapping[str, str]
+    headers: Callable[[], Mapping[str, str]]
+    """Made for each attempt: a signature may hold the time."""
     events: int
     kind: str  # true, double, forged, ready (asks whether somebody is there)
     first: int = 0
@@ -70,7 +71,7 @@ class PostOffice:
         status, tidy, began = 0, False, time.monotonic()
         try:
             async with self._session.post(
-                letter.url, data=letter.body, headers=dict(letter.headers)
+                letter.url, data=letter.body, headers=dict(letter.headers())
             ) as answer:
                 status, tidy = (
                     answer.status,
