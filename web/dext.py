@@ -36,12 +36,13 @@ def doors(services: Services, inbox: Inbox[Sent, bool]) -> APIRouter:
     secrets = [secret.get_secret_value() for secret in services.settings.dext_webhook_secrets]
     tolerance = services.settings.dext_webhook_tolerance
 
-    async def take_in(token: str, request: Request) -> Response:
+    async def take_in(request: Request) -> Response:
+        token = request.path_params["token"]
         outcome, status = await _take_in(token, request, secrets, tolerance, inbox)
         services.counters.count(f"deliveries:dext:{outcome}")
         return Response(status_code=status)
 
-    router.add_api_route("/hooks/dext/{token}", take_in, methods=["POST"])
+    router.add_route("/hooks/dext/{token}", take_in, methods=["POST"])
     return router
 
 

@@ -5,9 +5,9 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Plan:
     sandbox_port: int = 0
     flower_port: int = 0
     web_port: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)  # in place of those that would be brought
     fresh: bool = False  # begin with an empty folder
 
 
@@ -72,7 +73,9 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
         sandbox.start(["sandbox"], environment_with({}))
         doors = SandboxDoors(f"http://{LOOPBACK}:{sandbox_port}")
         _await_sandbox(sandbox, doors)
-        values = own_environment(folder, valkey.url, _provider(doors, flower_port, web_port))
+        values = own_environment(
+            folder, valkey.url, {**_provider(doors, flower_port, web_port), **plan.settings}
+        )
         settings = load_settings(values)
         migrate(settings.database_url.get_secret_value(), settings.cadences)
         product = Processes(read_procfile(PROCFILE), folder / "log")
