@@ -28,7 +28,7 @@ def doors(services: Services, inbox: Inbox[Delivery, None]) -> APIRouter:
         services.counters.count(f"deliveries:xero:{outcome}")
         return Response(status_code=status)
 
-    # A plain route: what FastAPI looks for in a request, a storm would pay for, and a raw body has none of it.
+    # A plain route: a storm would pay for what FastAPI looks for in a request, and there is none of it here.
     router.add_route("/hooks/xero", take_in, methods=["POST"])
     return router
 
