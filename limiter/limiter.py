@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 log = structlog.get_logger()
+OF_CONNECTION = 5  # of a script's keys, the first so many are the connection's own
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,19 @@ class Limiter:
         left = int(till) - (int(seconds) * 1000 + int(microseconds) // 1000)
         return timedelta(milliseconds=max(0, left))
 
+    def forget(self, account: Account) -> None:
+        """Drop whatever is kept of a connection: it is gone for good, or begins anew.
+
+        Raises LimiterUnavailableError when Redis is away.
+        """
+        app = f"ledgertide:limiter:{account.provider}"
+        with reaching_redis():
+            self._redis.delete(*self._keys(account)[:OF_CONNECTION])
+            self._redis.zrem(f"{app}:app:connections", account.connection)
+            failures: Any = self._redis.zrange(f"{app}:app:failures", 0, -1)
+            if own := [member for member in failures if member.startswith(f"{account.connection} ")]:
+                self._redis.zrem(f"{app}:app:failures", *own)
+
     def close(self) -> None:
         """Give the connections to Redis back."""
         self._redis.close()
@@ -227,11 +241,14 @@ class Limiter:
                 raise
 
     def _run(self, script: Callable[..., Any], account: Account, *arguments: object) -> Any:
+        return script(keys=self._keys(account), args=arguments)
+
+    def _keys(self, account: Account) -> list[str]:
         app = f"ledgertide:limiter:{account.provider}"
         own = f"{app}:connection:{account.connection}"
         keys = [f"{own}:{name}" for name in ("flight", "minute", "day", "state", "pause")]
         keys += [f"{app}:app:{name}" for name in ("minute", "state", "pause", "failures", "connections")]
-        return script(keys=keys, args=arguments)
+        return keys
 
     def _rule(self, account: Account, call_class: CallClass = CallClass.DECISION) -> str:
         key = (account.provider, call_class, account.day)

@@ -8,6 +8,7 @@ without it.
 """
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -53,6 +54,11 @@ class Shelf:
         for folder in (place.parent, place.parent.parent):
             _sync(folder)
         return place
+
+    def forget(self, organisation_id: str) -> None:
+        """Remove every file of an organisation; none is fine, too."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._folder / organisation_id)
 
 
 def _sync(folder: Path) -> None:

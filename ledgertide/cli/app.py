@@ -13,6 +13,7 @@ from ledgertide.cli import (
     checking,
     connecting,
     deciding,
+    erasing,
     hooks,
     items,
     looking,
@@ -58,7 +59,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for room in (connecting, looking, items, pressing, deciding, switching, checking, hooks, running):
+for room in (connecting, looking, items, pressing, deciding, switching, checking, hooks, running, erasing):
     room.register(app)
 
 
