@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+import structlog
 from celery import Celery
 
 from config.points import reached
 from limiter.client import LimiterUnavailableError
-from store import dispatch, duties, events, feeds, markers, notices, pushes, runs
+from store import clock, dispatch, duties, events, feeds, markers, notices, pushes, runs
 from store.database import Transaction
 from store.runs import Message
 from sync.services import Services
 from tasks import doorbell, enqueue
+
+log = structlog.get_logger()
 
 # The belt holds about this long of work, and never less than this many messages: enough that no worker
 # waits for a tick, little enough that an hour's backlog stays in SQL, where it can be put in order.
@@ -57,6 +60,9 @@ class Ticker:
             if not markers.begin_turn(tx):
                 return {}
             reached("tick.turn")
+            if jump := clock.set_back_by(tx):
+                log.warning("clock_set_back", seconds=jump.total_seconds())
+                clock.put_right(tx, lease=services.pace.lease)
             if markers.replace(tx, "epoch", epoch):
                 dispatch.forget_messages(tx)
             recovered = dispatch.recover(tx)

@@ -297,6 +297,33 @@ def test_messages_of_one_connection_that_are_lost_together_are_all_sent_again(ho
     assert set(house.queues.take_all("sync")) == set(lost)
 
 
+def test_a_clock_that_ran_a_year_ahead_costs_one_tick_once_it_is_set_back(house: House) -> None:
+    feed_ids = house.connect("acme", THREE)
+    ticker = house.ticker(upkeep_prune=HOUR)
+    ticker.tick()
+    house.queues.take_all("sync")
+    house.pass_time(timedelta(days=365))
+    house.queues.forget_locks()
+    ticker.tick()
+    done, running, _lost = house.queues.take_all("sync")
+    claims = [house.claim(message) for message in (done, running)]
+    assert claims[0]
+    assert claims[1]
+    house.end(claims[0])
+
+    house.pass_time(-timedelta(days=365))
+    house.queues.forget_locks()
+    duties_sent = house.queues.length("upkeep")
+    with capture_logs() as logs:
+        ticker.tick()
+
+    assert {house.feed_of(message) for message in house.queues.take_all("sync")} == set(feed_ids)
+    assert house.queues.length("upkeep") == duties_sent + 1
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["clock_set_back"]
+    with pytest.raises(runs.LeaseLostError), house.database.transaction() as tx:
+        runs.renew(tx, claims[1])
+
+
 def test_a_run_whose_worker_died_goes_on_with_its_next_slice(house: House) -> None:
     house.connect("acme", {"xero.list_0": HOUR})
     ticker = house.ticker()
