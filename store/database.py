@@ -156,6 +156,9 @@ class Database:
 _DATA_EXCEPTION = "22"
 # PostgreSQL: deadlock, lock not had in time, serialisation failed. Nothing is wrong; it was just crowded.
 _CROWDED = frozenset({"40P01", "55P03", "40001"})
+# PostgreSQL, as a replica: a transaction may not write, or may not even say that it will. psycopg counts
+# these among the program's own errors.
+_TAKES_NO_WRITES = (("25006", ""), ("0A000", "during recovery"))
 
 
 @contextmanager
@@ -164,16 +167,19 @@ def _plain_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (OperationalError, DBAPIError) as error:
-        crowded = getattr(error.orig, "sqlstate", None) in _CROWDED
-        if not (crowded or isinstance(error, OperationalError) or error.connection_invalidated):
+        state = getattr(error.orig, "sqlstate", None)
+        crowded = state in _CROWDED
+        takes_no_writes = any(state == code and words in str(error.orig) for code, words in _TAKES_NO_WRITES)
+        away = isinstance(error, OperationalError) or error.connection_invalidated
+        if not (crowded or takes_no_writes or away):
             raise
         where = engine.url.render_as_string(hide_password=True)
         reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-        todo = (
-            "others worked on the same rows; try again."
-            if crowded
-            else "check that it runs, has room, and that LEDGERTIDE_DATABASE_URL is right."
-        )
+        todo = "check that it runs, has room, and that LEDGERTIDE_DATABASE_URL is right."
+        if crowded:
+            todo = "others worked on the same rows; try again."
+        if takes_no_writes:
+            todo = "it takes no writes: make it the primary, or let LEDGERTIDE_DATABASE_URL lead there."
         raise DatabaseUnavailableError(
             f"The database {where} did not do what was asked ({reason}). Nothing was stored; {todo}"
         ) from error
