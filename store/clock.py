@@ -4,14 +4,16 @@ A clock that ran ahead, be it for a second, has pushed due times, leases and wai
 come for as long as it was ahead. Each tick notes the time; one that finds an earlier time puts things right.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, literal, select, update
+from sqlalchemy import Table, and_, literal, select, update
 
 from config.cadence import COMPARISON
 from store.database import Transaction
 from store.feeds import seconds_between
-from store.models import duties, feeds, files, grants, markers, runs
+from store.models import decisions, duties, feeds, files, grants, markers, runs
 
 MARKER = "clock"
 # Beats of several machines read one clock; a failover may change it by a moment without any harm.
@@ -41,13 +43,10 @@ def put_right(tx: Transaction, *, lease: timedelta) -> None:
     """
     now = tx.now
     moment = literal(now, feeds.c.due_at.type)
-    is_open = runs.c.ended_at.is_(None)
     too_far = seconds_between(moment, feeds.c.due_at) > feeds.c.cadence_seconds * feeds.c.stretch
     for table, condition, values in (
-        (runs, and_(is_open, runs.c.lease_until > now + lease), {"lease_until": now - MOMENT}),
-        (runs, and_(is_open, runs.c.published_at > now), {"published_at": None}),
-        # Whoever had to wait asks the limiter again, which goes by another clock.
-        (runs, and_(is_open, runs.c.not_before > now), {"not_before": now}),
+        *_work(runs, now, lease),
+        *_work(decisions, now, lease),
         (feeds, too_far, {"due_at": now}),
         (feeds, feeds.c.last_start_at > now, {"last_start_at": now}),
         (feeds, feeds.c.full_due_at > now + COMPARISON, {"full_due_at": now}),
@@ -58,3 +57,12 @@ def put_right(tx: Transaction, *, lease: timedelta) -> None:
         (grants, grants.c.refresh_lease_until > now, {"refresh_lease_until": None}),
     ):
         tx.execute(update(table).where(condition).values(values))
+
+
+def _work(table: Table, now: datetime, lease: timedelta) -> Iterator[tuple[Table, Any, dict[str, Any]]]:
+    """What is claimed, sent and waited for alike: runs and decisions."""
+    is_open = table.c.ended_at.is_(None)
+    yield table, and_(is_open, table.c.lease_until > now + lease), {"lease_until": now - MOMENT}
+    yield table, and_(is_open, table.c.published_at > now), {"published_at": None}
+    # Whoever had to wait asks the limiter again, which goes by another clock.
+    yield table, and_(is_open, table.c.not_before > now), {"not_before": now}

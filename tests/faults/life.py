@@ -1,0 +1,92 @@
+"""What people do meanwhile: they edit at the provider and press here, and no press may be lost."""
+
+import contextlib
+import random
+import threading
+from collections import Counter
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import update
+
+from sandbox.testing import SandboxError
+from store.database import DatabaseUnavailableError
+from store.models import grants
+from tests.faults.house import RESOURCES, House
+
+ACTIONS = {
+    "xero.contacts": ("edit", "edit", "add", "archive", "merge", "silent", "remove"),
+    "xero.invoices": ("edit", "edit", "add", "void", "silent", "remove"),
+    "xero.quotes": ("edit", "add", "void", "silent", "remove"),
+    "xero.tax_rates": ("edit", "add", "silent"),
+    "xero.manual_journals": ("edit", "add", "void", "remove"),
+}
+# More would be a vanish that waits for a person.
+REMOVED_AT_MOST = 3
+
+
+class Life:
+    """Edits and presses until it is told to stop; every press that was taken is on `taken`."""
+
+    def __init__(self, house: House, seed: int, *, pause: float = 0.3, full: float = 0.15) -> None:
+        self._house = house
+        self._source = random.Random(f"life:{seed}")
+        self._pause = pause
+        self._full = full  # this share of the presses asks for a full resync
+        self._removed: Counter[tuple[str, str]] = Counter()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self.edits = 0
+        self.taken: list[str] = []
+        self.refused = 0
+        self.broken: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        if self.broken and error is None:
+            raise self.broken
+
+    def _live(self) -> None:
+        try:
+            while not self._over.wait(self._source.uniform(0, 2 * self._pause)):
+                self._edit()
+                if self._source.random() < 0.5:
+                    self._press()
+                if self._source.random() < 0.3:
+                    self._let_a_token_end()
+        except BaseException as error:  # noqa: BLE001 - told to whoever ends it
+            self.broken = error
+
+    def _edit(self) -> None:
+        slug, resource = self._source.choice(self._house.slugs), self._source.choice(RESOURCES)
+        action = self._source.choice(ACTIONS[resource])
+        if action == "remove":
+            self._removed[slug, resource] += 1
+            if self._removed[slug, resource] > REMOVED_AT_MOST:
+                action = "edit"
+        try:
+            self._house.sandbox.edit(self._house.engine.tenants[slug], resource, action, count=1)
+            self.edits += 1
+        except SandboxError:  # nothing left to archive or void
+            return
+
+    def _let_a_token_end(self) -> None:
+        """Half an hour has passed for the access tokens: each is refreshed at its next use."""
+        with contextlib.suppress(DatabaseUnavailableError), self._house.services.database.transaction() as tx:
+            tx.execute(update(grants).values(access_expires_at=tx.now + timedelta(minutes=1)))
+
+    def _press(self) -> None:
+        slug, resource = self._source.choice(self._house.slugs), self._source.choice(RESOURCES)
+        full = self._source.random() < self._full
+        try:
+            self.taken.append(self._house.press(slug, resource, full=full).id)
+        except DatabaseUnavailableError:
+            self.refused += 1  # said so, and nothing is on record

@@ -1,0 +1,121 @@
+"""A soak: real processes, people who edit and press, and faults drawn from a seed, until the time is up.
+
+    python -m tests.faults.soak --minutes 10 --database postgresql --seed 1
+
+Ends with 0 when the store equals the provider, record by record, no slot was run twice, no press is lost and
+no call was refused; prints what was done to it and how long it took to recover.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import exists, select
+
+from store.database import DatabaseUnavailableError
+from store.models import runs
+from tests.faults.follower import Follower
+from tests.faults.house import BEATS, WORKERS, House, house, until
+from tests.faults.judge import judge, settle
+from tests.faults.kinds import KINDS, Kind, Lane
+from tests.faults.life import Life
+from tests.faults.nursery import Nursery
+from tests.faults.recovery import Watch
+from tests.faults.story import Story
+
+RECOVERS_WITHIN = 60.0
+PAUSE = (0.5, 3.0)  # seconds between two faults of one lane
+
+
+def soak(kind: str, folder: Path, nursery: Nursery, *, length: timedelta, seed: int) -> Story:
+    """Run it to its end; the verdict is in the story."""
+    story = Story(seed, kind, length.total_seconds() / 60)
+    over_at = time.monotonic() + length.total_seconds()
+    with (
+        house(kind, folder, nursery=nursery, seed=seed) as home,
+        Watch(home) as watch,
+        Follower(home) as follower,
+    ):
+        home.start(*BEATS, *WORKERS)
+        with Life(home, seed) as life, ThreadPoolExecutor() as lanes:
+            lane_names: tuple[Lane, ...] = ("processes", "surroundings")
+            for running in [lanes.submit(_lane, home, lane, story, over_at) for lane in lane_names]:
+                running.result()
+        story.staleness, story.stand = watch.longest_staleness, watch.longest_stand
+        story.slowness = watch.slowness.mean
+        story.edits, story.presses, story.refused_presses = life.edits, len(life.taken), life.refused
+        settle(home)
+        story.verdict = judge(home, life.taken, follower.missed())
+    return story
+
+
+def _lane(home: House, lane: Lane, story: Story, over_at: float) -> None:
+    """One fault after another, every kind once before any comes twice."""
+    source = random.Random(f"{lane}:{story.seed}")
+    kinds = {name: kind for name, kind in KINDS.items() if kind.lane == lane and home.kind in kind.on}
+    waiting: list[str] = []
+    while time.monotonic() < over_at:
+        waiting = waiting or source.sample(sorted(kinds), len(kinds))
+        name = waiting.pop()
+        story.recoveries[name].append(_strike(home, kinds[name], source))
+        time.sleep(source.uniform(*PAUSE))
+
+
+def _strike(home: House, kind: Kind, source: random.Random) -> float:
+    """Strike, and wait until work is done again; returns the seconds from the fault's end to that."""
+    kind.strike(home, source)
+    began = time.monotonic()
+    seen = _last_claim(home)
+    until(lambda: _worked_since(home, seen), RECOVERS_WITHIN, "work goes on after a fault")
+    return time.monotonic() - began
+
+
+def _last_claim(home: House) -> object:
+    def look() -> tuple[object] | None:
+        try:
+            with home.services.database.reading() as tx:
+                return (tx.now,)
+        except DatabaseUnavailableError:
+            return None
+
+    return until(look, RECOVERS_WITHIN, "the database is back")[0]
+
+
+def _worked_since(home: House, moment: object) -> bool:
+    done = select(exists().where(runs.c.state == "done", runs.c.claimed_at > moment))
+    try:
+        with home.services.database.reading() as tx:
+            return bool(tx.execute(done).scalar_one())
+    except DatabaseUnavailableError:
+        return False
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=random.randrange(1000))
+    parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
+    options = parser.parse_args()
+    sys.stdout.write(f"seed {options.seed}\n")
+    sys.stdout.flush()
+    nursery = Nursery()
+    with tempfile.TemporaryDirectory(prefix="ledgertide-soak-") as folder:
+        try:
+            length = timedelta(minutes=options.minutes)
+            story = soak(options.database, Path(folder), nursery, length=length, seed=options.seed)
+        finally:
+            nursery.close()
+    assert story.verdict
+    flaws = story.verdict.flaws()
+    sys.stdout.write("\n".join([*story.lines(), *flaws]) + "\n")
+    return 1 if flaws else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

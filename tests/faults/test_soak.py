@@ -1,0 +1,23 @@
+"""A short soak by a fixed seed: whatever is done to the house, the store equals the provider in the end."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.faults.nursery import Nursery
+from tests.faults.soak import soak
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("kind", "seed"), [("postgresql", 4), ("sqlite", 5)])
+def test_after_a_short_soak_nothing_is_missing_extra_or_stale(
+    kind: str, seed: int, tmp_path: Path, nursery: Nursery
+) -> None:
+    story = soak(kind, tmp_path, nursery, length=timedelta(seconds=20), seed=seed)
+
+    print("\n".join(story.lines()))
+    assert story.verdict
+    assert story.verdict.flaws() == []
+    assert story.faults >= 4
+    assert story.verdict.runs > 0
