@@ -31,8 +31,12 @@ demo: setup ## read 25 organisations, edit, press, compare with the provider, an
 	@exec $(VENV)/bin/ledgertide demo
 
 .PHONY: test
-test: $(VENV)/.dev ## run all tests (PYTEST_ARGS="-k words" for some)
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+test: $(VENV)/.dev ## run all tests but those of make faults (PYTEST_ARGS="-k words" for some)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --ignore tests/faults $(PYTEST_ARGS)
+
+.PHONY: faults
+faults: $(VENV)/.dev ## kill, freeze and cut real processes at every step of their work, and a short soak
+	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
 
 .PHONY: check
 check: format lint types imports test ## what CI runs: format, lint, types, import rules, tests
