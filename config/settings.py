@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.dext import DextSettings
+from config.partner import PartnerSettings
 from config.values import Cadences, DatabaseUrl, Duration, ProviderUrl, RedisUrl, SecretKeys
 from config.web import WebSettings
 
@@ -27,7 +28,7 @@ class SettingsError(Exception):
     """The environment cannot be worked with; the text names every flaw and what to do, never a value."""
 
 
-class Settings(DextSettings, WebSettings, BaseSettings):
+class Settings(PartnerSettings, DextSettings, WebSettings, BaseSettings):
     """Frozen; built from what is passed in, so a test's settings never depend on where it runs.
 
     Each description completes "Give …", for the sentence about a missing or malformed variable.

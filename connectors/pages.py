@@ -35,7 +35,13 @@ class Reject:
     id: str | None
     raw: str
     """The text, made safe to store: what could not be written down is escaped."""
-    sentence: str
+    why: str
+    """What is wrong with it, as half a sentence."""
+
+    @property
+    def sentence(self) -> str:
+        """For whoever looks at what was set aside."""
+        return f"This record cannot be kept: {self.why}. The others on its page are not affected."
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _reject(element: Element, identity: Any, why: str) -> Reject:
     return Reject(
         id=_writable(identity)[:ID_LIMIT] if isinstance(identity, str) else None,
         raw=_writable(element.raw),
-        sentence=f"This record cannot be kept: {why}. The others on its page are not affected.",
+        why=why,
     )
 
 

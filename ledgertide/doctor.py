@@ -200,7 +200,7 @@ def _connections(services: Services) -> Iterator[Finding]:
             f"connection of {slug}",
             False,
             f"its consent for {link.provider} ends on {link.expires_at:%Y-%m-%d %H:%M} UTC. Renew it: "
-            f"ledgertide connect {link.provider} --name {slug} --refresh-token-stdin",
+            f"{_connecting(link, slug)}",
         )
     for link in lost:
         slug = slugs[link.organisation_id]
@@ -208,9 +208,14 @@ def _connections(services: Services) -> Iterator[Finding]:
             f"connection of {slug}",
             False,
             f"{link.state} since {link.state_since:%Y-%m-%d %H:%M} UTC. Reconnect it: "
-            f"ledgertide connect {link.provider} --name {slug} --tenant-id {link.tenant_id} "
-            "--refresh-token-stdin",
+            f"{_connecting(link, slug, f'--tenant-id {link.tenant_id} ')}",
         )
+
+
+def _connecting(link: Link, slug: str, more: str = "") -> str:
+    if link.calls_us:
+        return f"it begins in {link.provider}, which asks for our consent."
+    return f"ledgertide connect {link.provider} --name {slug} {more}--refresh-token-stdin"
 
 
 def _feeds(services: Services) -> Finding:
@@ -259,6 +264,8 @@ def _live(services: Services, reference: str) -> Iterator[Finding]:
 
 def _call(services: Services, slug: str, link: Link) -> Finding:
     check = f"live {slug} {link.provider}"
+    if link.calls_us:
+        return Finding(check, True, f"{link.provider} calls us: there is nothing to ask")
     try:
         provider = services.provider(link.provider)
         grant = services.tokens.valid(link.grant_id)

@@ -25,7 +25,7 @@ def bring_up(tx: Transaction, cadences: Mapping[str, timedelta], off: Collection
     for link in organisations.every_link(tx):
         wanted = {name: length for name, length in cadences.items() if name.startswith(f"{link.provider}.")}
         missing = [resource for resource in wanted if (link.id, resource) not in known]
-        if missing:
+        if missing and not link.calls_us:
             organisations.add_missing_feeds(tx, link.organisation_id, link.id, wanted, off=off)
             added.update(missing)
     _set_cadences(tx, cadences)

@@ -20,6 +20,9 @@ CLAIMS_PER_CONNECTION = 4
 # A full read that somebody asked for and that could prove nothing is tried again after this.
 UNPROVEN_AGAIN = timedelta(hours=1)
 
+HANDED_IN = "handed in"
+"""Why a feed is off whose provider calls us: what it has comes by itself."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -157,9 +160,16 @@ def due(tx: Transaction, limit: int) -> list[DueFeed]:
 
 
 def of(tx: Transaction, connection_id: str, resource: str) -> Any:
-    """A connection's feed of a resource, as its row; None when it has none, or it is off."""
-    mine = and_(feeds.c.connection_id == connection_id, feeds.c.resource == resource, feeds.c.enabled)
+    """A connection's feed of a resource, as its row; None when it has none, or takes nothing in."""
+    takes = or_(feeds.c.enabled, feeds.c.off_because == HANDED_IN)
+    mine = and_(feeds.c.connection_id == connection_id, feeds.c.resource == resource, takes)
     return tx.execute(select(feeds).where(mine)).first()
+
+
+def is_handed_in(tx: Transaction, feed_id: str) -> bool:
+    """Whether the provider calls us for it, so that nothing can be read."""
+    found = tx.execute(select(feeds.c.off_because).where(feeds.c.id == feed_id)).scalar_one()
+    return bool(found == HANDED_IN)
 
 
 def advance(

@@ -182,15 +182,21 @@ def kill(tx: Transaction, grant: StoredGrant) -> bool:
 
     Stops every connection that lives on it; True when it did.
     """
+    return end(tx, grant.id, version=grant.version)
+
+
+def end(tx: Transaction, grant_id: str, *, version: int | None = None) -> bool:
+    """The grant is dead, and every connection on it stops; with `version`, only if it is still that one."""
+    as_read = grants.c.version == (grants.c.version if version is None else version)
     killed = tx.execute(
         update(grants)
-        .where(grants.c.id == grant.id, grants.c.version == grant.version)
+        .where(grants.c.id == grant_id, as_read)
         .values(dead_at=tx.now, refresh_lease_until=None)
     ).rowcount
     if killed:
         tx.execute(
             update(connections)
-            .where(connections.c.grant_id == grant.id, connections.c.state == "connected")
+            .where(connections.c.grant_id == grant_id, connections.c.state == "connected")
             .values(state="expired", state_since=tx.now)
         )
     return bool(killed)

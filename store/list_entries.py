@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -55,6 +55,28 @@ def take(
             for external_id, taken in entries.items()
         ],
     )
+
+
+def page(
+    scope: Scope,
+    feed_id: str,
+    kind: str,
+    *,
+    since: datetime | None,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[tuple[str, Taken]]:
+    """Entries with their external ids, the longest unchanged first: those from `since` on, behind `after`."""
+    own = (list_entries.c.feed_id == feed_id, list_entries.c.kind == kind)
+    query = scope.select(list_entries).where(*own)
+    if since is not None:
+        query = query.where(list_entries.c.taken_at >= since)
+    if after is not None:
+        moment, external_id = after
+        same_time = and_(list_entries.c.taken_at == moment, list_entries.c.external_id > external_id)
+        query = query.where(or_(list_entries.c.taken_at > moment, same_time))
+    rows = scope.tx.execute(query.order_by(list_entries.c.taken_at, list_entries.c.external_id).limit(limit))
+    return [(row.external_id, Taken(row.entry, row.active, row.taken_at)) for row in rows]
 
 
 def lines(scope: Scope, feed_id: str, kind: str) -> dict[str, Taken]:

@@ -9,6 +9,7 @@ organisations ─┬─ connections ─┬─ feeds ─┬─ runs          one 
                                │         └─ decisions ── decision_steps   notes and files
                                ├─ usage                   calls and bytes, a row a day
                                ├─ dext_accounts           what a Dext account offers
+                               ├─ partner_tokens          what we gave Dext, where Dext calls us
                                └─ xero_contacts, xero_invoices, …
 """
 
@@ -93,10 +94,27 @@ connections = Table(
     # When the provider ends it by itself, and how many days before that people were last told.
     Column("expires_at", UtcDateTime),
     Column("expiry_told_days", Integer),
+    # The provider calls us under tokens that we gave: nothing of it is asked for.
+    Column("calls_us", Boolean, nullable=False, server_default=text("false")),
     # In the address of its webhooks, where the provider has one for each connection.
     Column("hook_token", String(64), unique=True),
     UniqueConstraint("provider", "tenant_id"),
     UniqueConstraint("organisation_id", "provider"),
+)
+
+partner_tokens = Table(
+    "partner_tokens",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256: the token itself is nowhere here
+    Column("kind", String(8), nullable=False),  # code · access · refresh
+    Column("organisation_id", ForeignKey("organisations.id"), nullable=False, index=True),
+    # The consent that it is of; NULL: a code that was not exchanged yet.
+    Column("grant_id", ForeignKey("grants.id", ondelete="CASCADE"), index=True),
+    Column("redirect_uri", Text),
+    Column("challenge", String(128)),
+    Column("consented_by", String(255)),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("used_at", UtcDateTime),
 )
 
 feeds = Table(
@@ -107,7 +125,7 @@ feeds = Table(
     Column("connection_id", ForeignKey("connections.id"), nullable=False),
     Column("resource", String(64), nullable=False),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
-    Column("off_because", String(16)),  # by default · by hand · not offered; NULL while it is on
+    Column("off_because", String(16)),  # by default · by hand · handed in · not offered; NULL: it is on
     Column("cadence_seconds", Integer, nullable=False),
     # A day's calls do not carry its cadence: it is read every so many cadences instead.
     Column("stretch", Integer, nullable=False, server_default="1"),

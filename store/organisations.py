@@ -15,7 +15,7 @@ from store import audit, dispatch
 from store.changeover import change_over
 from store.database import Transaction
 from store.expiry import is_expiring
-from store.feeds import phase_of
+from store.feeds import HANDED_IN, phase_of
 from store.models import connections, feeds, grants, organisations
 
 
@@ -53,6 +53,8 @@ class Link:
     state: str
     state_since: datetime
     expires_at: datetime | None
+    calls_us: bool
+    """Whether the provider calls us, and is never asked."""
 
     def state_at(self, now: datetime) -> str:
         """Its state as people see it: a consent that ends soon is *expiring* while it lasts."""
@@ -122,6 +124,7 @@ _HOW_ON = {
     "not offered": "The provider does not offer it: reconnect the organisation once it does.",
     "by default": f"Few organisations have it. {_SWITCH_ON}",
     "by hand": f"Somebody switched it off. {_SWITCH_ON}",
+    HANDED_IN: "The provider calls us for it by itself: there is nothing to read.",
 }
 
 
@@ -174,12 +177,13 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
     connection_id: str | None = None,
     expires_at: datetime | None = None,
     switch: Collection[Shape] | None = None,
+    calls_us: bool = False,
 ) -> Organisation:
     """Connect an organisation, or reconnect it: then its feeds go on from their cursors.
 
     Feeds of the resources in `off` are made switched off. A new connection gets `connection_id`, or any.
     `expires_at`: when the provider ends the consent by itself. `switch`: the shapes of what is to be read
-    anew, should it be another tenant than before.
+    anew, should it be another tenant than before. `calls_us`: nothing is read of it, its feeds are off.
 
     Raises ConnectRefusedError when the tenant belongs to another organisation here, or the
     organisation is connected to another tenant and this is no `switch`.
@@ -198,8 +202,9 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
         if switch is not None and existing.tenant_id != tenant_id:
             change_over(tx, switch, connection_id, tenant_id)
         dispatch.wake_connection(tx, connection_id)
-        not_offered = and_(feeds.c.connection_id == connection_id, feeds.c.off_because == "not offered")
-        tx.execute(update(feeds).where(not_offered).values(enabled=True, off_because=None))
+        anew = feeds.c.off_because.in_(("not offered", HANDED_IN))
+        back_on = and_(feeds.c.connection_id == connection_id, anew)
+        tx.execute(update(feeds).where(back_on).values(enabled=True, off_because=None))
         tx.execute(
             update(connections)
             .where(connections.c.id == connection_id)
@@ -207,6 +212,7 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
                 grant_id=grant_id,
                 state="connected",
                 state_since=tx.now,
+                calls_us=calls_us,
                 expires_at=expires_at,
                 expiry_told_days=None,
                 day_limit=day_limit if day_limit is not None else existing.day_limit,
@@ -224,10 +230,14 @@ def connect(  # noqa: PLR0913 - by name only, each a fact about the connection
                 day_limit=day_limit,
                 state="connected",
                 state_since=tx.now,
+                calls_us=calls_us,
                 expires_at=expires_at,
             )
         )
     add_missing_feeds(tx, organisation.id, connection_id, cadences, off=off)
+    if calls_us:
+        of_it = update(feeds).where(feeds.c.connection_id == connection_id)
+        tx.execute(of_it.values(enabled=False, off_because=HANDED_IN))
     audit.note(
         tx,
         actor=actor,

@@ -41,6 +41,14 @@ def keep(
         tx.execute(insert(publications).on_conflict_do_nothing(), rows)
 
 
+def holders(scope: Scope, connection_id: str, publication_id: str) -> set[str]:
+    """The items of one connection of this organisation that have come under this publication."""
+    query = scope.select(publications, publications.c.record_id).where(
+        publications.c.connection_id == connection_id, publications.c.publication_id == publication_id
+    )
+    return set(scope.tx.execute(query).scalars())
+
+
 def of(scope: Scope, connection_id: str) -> dict[str, tuple[Publication, ...]]:
     """Every publication of each item of one connection of this organisation, the earliest first."""
     rows = scope.tx.execute(

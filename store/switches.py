@@ -2,15 +2,20 @@
 
 from store import audit, feeds
 from store.database import Transaction
-from store.organisations import Organisation, feed_of
+from store.organisations import Organisation, UnknownResourceError, feed_of
 
 
 def switch(tx: Transaction, organisation: Organisation, resource: str, *, on: bool, actor: str) -> None:
     """Read a feed from now on, at once and on from its cursor; or no more. What is stored stays.
 
-    Raises UnknownResourceError when the organisation has no such feed.
+    Raises UnknownResourceError when the organisation has no such feed, or its provider calls us for it.
     """
     feed_id = feed_of(tx, organisation, resource, even_off=True)
+    if feeds.is_handed_in(tx, feed_id):
+        raise UnknownResourceError(
+            f"{resource} of {organisation.slug} is never read: its provider calls us for it by itself."
+            " There is nothing to switch."
+        )
     if on:
         feeds.switch_on(tx, feed_id)
     else:

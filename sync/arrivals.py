@@ -12,7 +12,7 @@ from typing import BinaryIO
 from connectors.answers import read_elements
 from connectors.exact import read_whole
 from connectors.pages import Page
-from store import feeds, files, organisations
+from store import feeds, files, organisations, publications
 from store.files import WantedFile
 from store.organisations import Link, Organisation
 from store.records import Destination
@@ -26,7 +26,15 @@ PIECE = 2**16
 
 
 class ItemRefusedError(Exception):
-    """The item cannot be stored; the sentence is fit for the person who published it."""
+    """The item cannot be stored; the sentence is fit for the person who published it.
+
+    `code` is for programs, `path` the member of the item that is at fault, if it is one.
+    """
+
+    def __init__(self, sentence: str, *, code: str = "item_invalid", path: str | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class TakenIn:
     changed: str | None
     """`added`, `changed`, `archived`, `restored`; None when all of it was known: a repeat has no effect."""
     newest_event: int | None
+    is_repeat: bool
+    """Whether this publication of it had come before; without one, whether nothing of it was news."""
 
 
 def take_in(
@@ -55,8 +65,9 @@ def take_in(
     for this organisation. A `file` is read to its end, checked against what the item says of it, and on disk
     before the item is stored; without one it is fetched as any other.
 
-    Raises ItemRefusedError for what can never be stored, OSError when the disk takes no file; then nothing
-    was stored, and the same may be handed in again.
+    Raises ItemRefusedError for what can never be stored, and for a publication that is another item's already
+    (`already_published`); OSError when the disk takes no file. Then nothing was stored, and the same may be
+    handed in again.
     """
     page = _read(services, content)
     record = page.records[0]
@@ -67,7 +78,17 @@ def take_in(
     with services.database.transaction() as tx:
         feed = feeds.of(tx, link.id, ITEMS)
         if feed is None:
-            raise ItemRefusedError(f"{organisation.slug} takes no items from Dext.")
+            raise ItemRefusedError(f"{organisation.slug} takes no items from Dext.", code="not_taken")
+        publication = record.columns.get("publication_id")
+        holders = (
+            publications.holders(tx.scope(organisation.id), link.id, publication) if publication else set()
+        )
+        if holders - {record.id}:
+            raise ItemRefusedError(
+                f"This publication was handed in before, as item {min(holders)}. Publish this one anew.",
+                code="already_published",
+                path="publication.id",
+            )
         whose = Destination(organisation.id, link.id, feed.id, ITEMS, feed.fence)
         stored = store(tx, services, whose, page)
         if kept is not None:
@@ -82,7 +103,8 @@ def take_in(
             )
         newest = tell_of(tx, whose, stored)
     changed = next((kind for kind, ids in stored.ids.items() if record.id in ids), None)
-    return TakenIn(record.id, record.columns.get("publication_id"), changed, newest)
+    is_repeat = record.id in holders if publication else changed is None
+    return TakenIn(record.id, publication, changed, newest, is_repeat)
 
 
 def _read(services: Services, content: str) -> Page:
@@ -95,7 +117,9 @@ def _read(services: Services, content: str) -> Page:
         raise ItemRefusedError("The item is no JSON object, so it could not be read.") from error
     reading = read_elements(endpoint, (element,), answered_at=None)
     if reading.rejects:
-        raise ItemRefusedError(reading.rejects[0].sentence)
+        why = reading.rejects[0].why
+        at_fault = (name for name in (endpoint.id, endpoint.modified) if name in why.split())
+        raise ItemRefusedError(f"This item cannot be kept: {why}.", path=next(at_fault, None))
     size = len(content.encode(errors="replace"))
     return Page(reading.records, (), {}, last=True, announced=None, flaw=None, calls=0, bytes=size)
 
@@ -106,7 +130,7 @@ def _link(services: Services, organisation: Organisation) -> Link:
     for link in links:
         if link.provider == "dext":
             return link
-    raise ItemRefusedError(f"{organisation.slug} is not connected to Dext.")
+    raise ItemRefusedError(f"{organisation.slug} is not connected to Dext.", code="not_connected")
 
 
 def _keep(services: Services, organisation_id: str, file: BinaryIO, expected: str | None) -> tuple[str, int]:
@@ -117,11 +141,17 @@ def _keep(services: Services, organisation_id: str, file: BinaryIO, expected: st
             size += len(piece)
             if size > largest:
                 raise ItemRefusedError(
-                    f"The file is larger than {largest // 2**20} MiB, so it was not taken."
+                    f"The file is larger than {largest // 2**20} MiB, so it was not taken.",
+                    code="file_too_large",
+                    path="file",
                 )
             digest.update(piece)
             sink.write(piece)
         if expected and digest.hexdigest() != expected.lower():
-            raise ItemRefusedError("The file is not the one that the item speaks of: their hashes differ.")
+            raise ItemRefusedError(
+                "The file is not the one that the item speaks of: their hashes differ.",
+                code="file_differs",
+                path="file.sha256",
+            )
         services.shelf.keep(organisation_id, sink, digest.hexdigest())
     return digest.hexdigest(), size

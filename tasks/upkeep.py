@@ -8,7 +8,7 @@ from celery import shared_task
 
 from connectors.errors import ConnectorError
 from connectors.xero.webhooks import RESOURCES
-from store import deliveries, events, expiry, files, grants, history, notices
+from store import deliveries, events, expiry, files, grants, history, notices, partner_tokens
 from sync.files import ITEMS
 from tasks import enqueue
 from tasks.base import SyncTask
@@ -35,6 +35,7 @@ def prune(self: SyncTask) -> None:
         events.prune(tx, self.services.settings.event_retention)
         notices.prune(tx)
         deliveries.prune(tx)
+        partner_tokens.prune(tx)
     log.info("runs_pruned", dropped=dropped)
 
 

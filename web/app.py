@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from limiter.client import LimiterUnavailableError
 from sync.services import Services
-from web import dext, health, metrics, xero
+from web import dext, health, metrics, partner, xero
 from web.inbox import Inbox
 
 TURN_SECONDS = 1.0
@@ -36,6 +36,8 @@ def make_web(services: Services) -> FastAPI:
     app.include_router(metrics.doors(services))
     app.include_router(xero.doors(services, from_xero))
     app.include_router(dext.doors(services, from_dext))
+    if services.settings.dext_partner_url:
+        app.include_router(partner.doors(services))
     return app
 
 

@@ -43,17 +43,19 @@ _AMOUNTS = frozenset({"net_amount", "tax_amount", "total_amount", "rate"})
 
 def list_to_wire(entries: Iterable[ListEntry], mode: Mode, snapshot_at: datetime) -> bytes:
     """Our lists as Dext takes them."""
-    rows = [
-        {
-            "external_id": entry.external_id,
-            "code": entry.code,
-            "name": entry.name,
-            "active": entry.active,
-            "attributes": dict(entry.attributes),
-        }
-        for entry in entries
-    ]
+    rows = [entry_to_wire(entry) for entry in entries]
     return _bytes({"mode": mode, "snapshot_at": _written(snapshot_at), "entries": rows})
+
+
+def entry_to_wire(entry: ListEntry) -> dict[str, Any]:
+    """One entry of our lists, the same whether we send it or are asked for it."""
+    return {
+        "external_id": entry.external_id,
+        "code": entry.code,
+        "name": entry.name,
+        "active": entry.active,
+        "attributes": dict(entry.attributes),
+    }
 
 
 def outcome_to_wire(outcome: Outcome) -> bytes:

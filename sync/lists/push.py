@@ -5,10 +5,8 @@ first hop ──► plan ──► send ──► look until each job has ended 
                          └── calls that an earlier run left are brought to their end first
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from config.cadence import FULL_PUSH
 from config.limits import CallClass
@@ -16,7 +14,7 @@ from config.points import reached
 from connectors import errors
 from connectors.dext import ListEntry
 from connectors.dext.port import MOST_ENTRIES
-from store import feeds, list_calls, list_entries, organisations, records, runs, tax_checks, upstream
+from store import feeds, list_calls, list_entries, organisations, runs, tax_checks
 from store.database import Scope
 from store.list_calls import ListCall, Planned
 from store.runs import Claim, Tally
@@ -24,8 +22,9 @@ from sync import stops
 from sync.lists.copies import listed
 from sync.lists.delivery import Delivery
 from sync.lists.hop import first_hop, look_again
-from sync.lists.mapping import ACCOUNTS, SOURCES, UPSTREAM, Record, Source, codes_of, entries, read, written
+from sync.lists.mapping import SOURCES, Source, read, written
 from sync.lists.plan import batches
+from sync.lists.wanted import codes_now, read_whole, wanted_now
 from sync.reading import Reader
 from sync.services import Services
 from sync.stops import Outcome
@@ -140,14 +139,14 @@ class _Plan:
 
 def _look(services: Services, claim: Claim, scope: Scope) -> _Plan:
     """What each list has to hold, beside what Dext took of it; lists whose source was never read stay out."""
-    usable = _usable(scope)
-    codes = codes_of(_records(services, scope, ACCOUNTS)) if ACCOUNTS in usable else {}
+    usable = read_whole(scope)
+    codes = codes_now(services, scope, usable)
     calls: list[Planned] = []
     seen = sent = 0
     for source in SOURCES:
         if not usable.issuperset(source.resources):
             continue
-        wanted = entries(source, _records(services, scope, source.resources[0]), codes)
+        wanted = wanted_now(services, scope, source, codes)
         known = {
             key: read(text) for key, text in list_entries.known(scope, claim.feed_id, source.kind).items()
         }
@@ -158,17 +157,6 @@ def _look(services: Services, claim: Claim, scope: Scope) -> _Plan:
             sent += sum(entry.active for entry in batch.entries)
         seen += len(wanted)
     return _Plan(tuple(calls), seen, seen - sent)
-
-
-def _usable(scope: Scope) -> set[str]:
-    """What was read whole at least once: a list half read would take the other half away in Dext."""
-    known = upstream.sources(scope, UPSTREAM)
-    return {source.resource for source in known if source.last_success_at is not None}
-
-
-def _records(services: Services, scope: Scope, resource: str) -> Iterator[Record]:
-    for _, text in records.read(scope, services.shape(resource)):
-        yield json.loads(text, parse_float=Decimal)
 
 
 def _strays(services: Services, scope: Scope, source: Source) -> dict[str, ListEntry]:
@@ -196,7 +184,7 @@ def _end(services: Services, claim: Claim) -> Outcome:
         if claim.full:
             feeds.full_done(tx, claim.feed_id, claim.first_read_at)
             feeds.plan_comparison(tx, claim.feed_id, whole=False, proven=True, every=FULL_PUSH)
-        usable = _usable(tx.scope(claim.organisation_id))
+        usable = read_whole(tx.scope(claim.organisation_id))
         left_out = [source.kind for source in SOURCES if not usable.issuperset(source.resources)]
         ending = runs.end(tx, claim)
         if left_out:

@@ -278,10 +278,13 @@ def test_both_doors_lead_to_the_same_store(dext: Engine, acme: str, other: str) 
     assert json.loads(dext.stored(acme, ITEMS)[key])["description"] != "late"
     assert key not in seen(dext, other)
     new = {**item, "id": "another", "file": None}
+    with pytest.raises(ItemRefusedError, match=f"handed in before, as item {key}"):
+        take_in(dext.services, mine, json.dumps(new))
+    new["publication"] = {"id": "pub_of_another", "attempt": 1}
     assert take_in(dext.services, mine, json.dumps(new)).changed == "added"
     with dext.services.database.reading() as tx:
         ours = select(func.count()).select_from(publications)
-        assert tx.execute(ours.where(publications.c.publication_id == "pub_handed_in")).scalar_one() == 2
+        assert tx.execute(ours.where(publications.c.publication_id == "pub_handed_in")).scalar_one() == 1
     assert seen(dext, acme)["another"].possible_duplicates == ((key,) if item["supplier"]["id"] else ())
 
 
