@@ -21,6 +21,7 @@ from sandbox.writes.refusals import RefusedError, malformed
 from sandbox.writes.rules import RULES
 
 ATTACHMENTS = "accounting.attachments"
+BESIDE = ("", "History", "Attachments")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Desk:
         vars(self.ledger).update(vars(ledger))
 
     def _done(self, asked: Asked) -> Answer:
+        if asked.place.beside not in BESIDE:
+            return not_found()
         if asked.endpoint.path not in RULES:
             return Answer(501, b"", None)
         try:

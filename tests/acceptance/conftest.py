@@ -12,7 +12,7 @@ from store.history import RunLine
 from store.status import FeedLine
 from sync.services import SHAPES, Services
 from tasks.process import open_for
-from tests.acceptance.running import FEEDS, Running, running
+from tests.acceptance.running import ALL_FRESH, Running, running
 from workers.celery import make_app
 
 
@@ -22,7 +22,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("installation")
     words = ("--organisations", "7", "--edits-per-minute", "0", "--sandbox-port", "0", "--flower-port", "0")
     with running(folder, *words) as started:
-        started.says(f"All {7 * FEEDS} feeds are fresh")
+        started.says(ALL_FRESH)
         yield started
 
 

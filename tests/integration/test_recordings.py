@@ -132,7 +132,8 @@ def read_from(made: Engine, url: str, slug: str, resource: str) -> None:
     """A press, worked through against this address."""
     transport = Transport()
     api = ApiClient(url, made.services.limiter, transport)
-    services = replace(made.services, api=api, xero=XeroConnector(api))
+    xero = replace(made.services.provider("xero"), api=api, connector=XeroConnector(api))
+    services = replace(made.services, providers={**made.services.providers, "xero": xero})
     (message,) = made.press(slug, resource).messages
     claim = made.claim(message)
     assert claim

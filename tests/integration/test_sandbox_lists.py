@@ -462,11 +462,12 @@ def test_who_does_not_ask_for_json_gets_xml(sandbox):
     ]
 
 
-def test_nothing_can_be_written_yet(sandbox):
+def test_new_documents_are_not_played_and_lists_without_decisions_take_no_writes(sandbox):
     client = Client(sandbox, BUSY)
     headers = {"Authorization": f"Bearer {client.token}", "xero-tenant-id": client.tenant}
 
-    assert sandbox.call("POST", "/api.xro/2.0/Contacts", headers, b"{}").status == 501
+    assert sandbox.call("PUT", "/api.xro/2.0/Invoices", headers, b"{}").status == 501
+    assert sandbox.call("POST", "/api.xro/2.0/Contacts", headers, b"{}").status == 401
 
 
 def test_every_call_stands_in_the_log(sandbox):
