@@ -24,6 +24,7 @@ from web.partner.tokens import LARGEST_FORM
 log = structlog.get_logger()
 
 TICKET_LASTS_SECONDS = 600
+PURPOSE = "dext consent"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ledgertide: {title}</title>
 <style>body{{font:1rem/1.5 sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem}}
 select,button{{font:inherit;padding:.3rem .6rem;margin:.5rem .5rem .5rem 0}}</style>
@@ -95,7 +96,7 @@ class Consent:
     def show(self, pairs: Pairs) -> Response:
         """The page; or, when Dext asks for what cannot be, what is wrong with it."""
         try:
-            with self._services.database.transaction() as tx:
+            with self._services.database.reading() as tx:
                 server = PartnerServer(self._services, tx)
                 request = Asked(self._settings, "GET", pairs)
                 try:
@@ -105,7 +106,7 @@ class Consent:
                 organisations = partner.choices(tx)
         except DatabaseUnavailableError as error:
             return _away(error)
-        ticket = self._seal.encrypt(json.dumps(["consent", *pairs]).encode()).decode()
+        ticket = self._seal.encrypt(json.dumps([PURPOSE, *pairs]).encode()).decode()
         options = "".join(
             f'<option value="{escape(one.id)}">{escape(one.name)} ({escape(one.slug)})</option>'
             for one in organisations
@@ -125,7 +126,9 @@ class Consent:
             opened = self._seal.decrypt(form.get("ticket", "").encode(), ttl=TICKET_LASTS_SECONDS)
         except InvalidToken:
             return _page("This page is too old", "<p>Nothing was allowed. Begin again in Dext.</p>", 400)
-        _, *pairs = json.loads(opened)
+        purpose, *pairs = json.loads(opened)
+        if purpose != PURPOSE:  # sealed by these keys for something else
+            return _page("This page is not ours", "<p>Nothing was allowed. Begin again in Dext.</p>", 400)
         try:
             with self._services.database.transaction() as tx:
                 chosen = {one.id for one in partner.choices(tx)} & {form.get("organisation", "")}
