@@ -18,7 +18,8 @@ from sync import partner
 from sync.services import Services
 from web.bodies import BodyError, read_body
 from web.partner.callers import Route
-from web.partner.server import NO_STORE, Asked, Pairs, PartnerServer
+from web.partner.client import Asked, Pairs
+from web.partner.server import NO_STORE, PartnerServer
 from web.partner.tokens import LARGEST_FORM
 
 log = structlog.get_logger()

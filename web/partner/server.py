@@ -4,107 +4,28 @@ Each request has a server of its own, in one transaction: a code that is used is
 of it, and a pair is stored when it is answered.
 """
 
-import hmac
 import secrets
-from collections import defaultdict
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from authlib.oauth2.rfc6749 import (
-    AuthorizationServer,
-    ClientMixin,
-    InvalidRequestError,
-    OAuth2Payload,
-    OAuth2Request,
-)
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
-from config.settings import Settings
 from store import partner_tokens
 from store.database import Transaction
 from store.partner_tokens import Code, Token
 from sync import partner
 from sync.services import Services
+from web.partner.client import CLIENT_AUTH, Asked, Dext
 
 ACCESS_LASTS = timedelta(hours=1)
 CODE_LASTS = timedelta(minutes=5)
 # A refresh whose answer was lost may be sent again for so long. Later it is somebody else who has the token.
 SENT_AGAIN_WITHIN = timedelta(minutes=1)
-CLIENT_AUTH = ["client_secret_basic", "client_secret_post"]
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-Pairs = Sequence[tuple[str, str]]
-
-
-class Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib is not typed
-    """The parameters of a request; where one comes twice, Authlib is to see it."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self._every: defaultdict[str, list[str]] = defaultdict(list)
-        for name, value in pairs:
-            self._every[name].append(value)
-
-    @property
-    def data(self) -> dict[str, str]:
-        """The first of each."""
-        return {name: values[0] for name, values in self._every.items()}
-
-    @property
-    def datalist(self) -> defaultdict[str, list[str]]:
-        """All of each."""
-        return self._every
-
-
-class Asked(OAuth2Request):  # type: ignore[misc]
-    """A request as Authlib reads it, at the address that whoever sent it knows."""
-
-    def __init__(self, settings: Settings, method: str, pairs: Pairs, headers: Headers | None = None) -> None:
-        super().__init__(method, f"{settings.dext_partner_url}/", headers=headers or Headers())
-        self.payload = Payload(pairs)
-
-    @property
-    def form(self) -> dict[str, str]:
-        """What came in the body."""
-        data: dict[str, str] = self.payload.data
-        return data
-
-
-class Dext(ClientMixin):  # type: ignore[misc]
-    """The one client there is, as the settings register it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def get_client_id(self) -> str:
-        return self._settings.dext_partner_client_id or ""
-
-    def get_default_redirect_uri(self) -> None:
-        """None: it always has to be said."""
-
-    def get_allowed_scope(self, _scope: str) -> str:
-        return ""  # a consent is for all that is here
-
-    def check_redirect_uri(self, redirect_uri: str) -> bool:
-        return redirect_uri in self._settings.dext_partner_redirect_uris
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        known = self._settings.dext_partner_client_secret
-        given = client_secret.encode("utf-8", "replace")
-        return known is not None and hmac.compare_digest(known.get_secret_value().encode(), given)
-
-    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
-        return method in CLIENT_AUTH
-
-    def check_response_type(self, response_type: str) -> bool:
-        return response_type == "code"
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type in ("authorization_code", "refresh_token")
 
 
 class PartnerServer(AuthorizationServer):  # type: ignore[misc]

@@ -13,7 +13,8 @@ from store.organisations import ConnectRefusedError
 from sync.services import Services
 from web.bodies import BodyError, read_body
 from web.partner.callers import DATABASE_AGAIN_SECONDS, Handler, Route
-from web.partner.server import NO_STORE, Asked, PartnerServer
+from web.partner.client import Asked
+from web.partner.server import NO_STORE, PartnerServer
 
 log = structlog.get_logger()
 
