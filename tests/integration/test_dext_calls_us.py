@@ -14,11 +14,12 @@ from sqlalchemy import select
 
 from connectors.dext.wire import list_to_wire
 from sandbox.testing import Answer, Sandbox
-from store import cadences, grants, organisations, switches
+from store import cadences, erasure, grants, organisations, switches
 from store.database import Database
 from store.models import partner_tokens
 from store.organisations import UnknownResourceError
 from sync.lists.mapping import ACCOUNTS, CONTACTS, SOURCES, TAX_RATES, TRACKING, codes_of, entries
+from sync.providers import SHAPES
 from tests.integration.engine import EVERY, ROOMY, Engine, engine
 from tests.integration.listening import listening
 from tests.integration.partner_client import (
@@ -122,8 +123,16 @@ def test_a_consent_is_an_operators_for_one_organisation_and_can_be_revoked(
     ended = house.link(house.acme)
     assert ended is not None
     assert ended.state == "expired"
-    anew = house.dext(house.acme)
+    anew, others = house.dext(house.acme), house.dext(house.other)
     assert anew.get("organisation").json()["id"] == link.organisation_id
+
+    made = house.engine
+    made.pass_time(timedelta(days=2))
+    with made.services.database.transaction() as tx:
+        assert grants.drop_unused(tx) == 1  # the consent that was revoked
+        erasure.erase(tx, organisations.find(tx, house.acme), SHAPES.values(), actor="test")
+    assert anew.refresh().json()["error"] == "invalid_grant"
+    assert others.refresh().status == 200
 
 
 def test_nobody_else_gets_a_token_and_who_tries_with_a_used_one_ends_the_consent(house: House) -> None:

@@ -108,3 +108,22 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings(env_file=file)
+
+
+def test_where_dext_calls_us_whatever_that_needs_is_named() -> None:
+    complete = {
+        "LEDGERTIDE_DEXT_AUTH_MODE": "partner_hosted",
+        "LEDGERTIDE_DEXT_PARTNER_URL": "https://ledgertide.example",
+        "LEDGERTIDE_DEXT_PARTNER_CLIENT_ID": "dext",
+        "LEDGERTIDE_DEXT_PARTNER_CLIENT_SECRET": "a secret of sixteen or more",
+        "LEDGERTIDE_DEXT_PARTNER_REDIRECT_URIS": "https://dext.example/back/, https://dext.example/b?x=1",
+    }
+
+    backs = load_settings(GOOD | complete).dext_partner_redirect_uris
+
+    assert backs == ("https://dext.example/back/", "https://dext.example/b?x=1")
+    for name in complete.keys() - {"LEDGERTIDE_DEXT_PARTNER_URL"}:
+        with pytest.raises(SettingsError, match=f"of no use without {name}"):
+            load_settings(GOOD | {key: value for key, value in complete.items() if key != name})
+    with pytest.raises(SettingsError, match="codes would travel in the open"):
+        load_settings(GOOD | complete | {"LEDGERTIDE_DEXT_PARTNER_REDIRECT_URIS": "http://dext.example/"})
