@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
@@ -25,6 +26,9 @@ from tests.services.turns import turn
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says something of the machine and nothing of the code.
+    hypothesis.settings.register_profile("ours", deadline=None)
+    hypothesis.settings.load_profile("ours")
     config.pluginmanager.register(Tally(), "tally")
     if not hasattr(config, "workerinput"):  # once for all of a run's processes
         config.pluginmanager.register(ReadOnly(), "read-only")
