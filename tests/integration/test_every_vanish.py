@@ -49,9 +49,9 @@ def a_read_that_breaks_off_says_nothing(its: Watched) -> None:
 
     assert its.shows() == ("retrying", "back-off")
     assert (its.gone(), its.candidates()) == ([], {})
-    # It goes on by itself.
+    # It goes on by itself, after the hourly read where that falls due meanwhile.
     its.made.pass_time(timedelta(minutes=1))
-    its.look()
+    its.made.settle()
     assert_recovered(its)
 
 
