@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -19,9 +20,13 @@ from sandbox.state import Keeper, StateError
 from sandbox.world import World
 
 
-def main() -> int:
-    """Serve until told to stop; 2 when it cannot begin."""
-    arguments = _arguments()
+def _say(address: str) -> None:
+    print(f"sandbox: {address}", flush=True)  # noqa: T201 - tells whoever started us
+
+
+def main(words: Sequence[str] | None = None, tell: Callable[[str], None] = _say) -> int:
+    """Serve until told to stop; 2 when it cannot begin. `tell` is given the address, once it answers."""
+    arguments = _arguments(words)
     world = World(
         seed=arguments.seed,
         organisations=arguments.organisations,
@@ -30,18 +35,22 @@ def main() -> int:
     )
     try:
         keeper = Keeper(world, arguments.state)
-        asyncio.run(_serve(world, keeper, arguments))
+        asyncio.run(_serve(world, keeper, arguments, tell))
     except (StateError, OSError) as error:
         print(f"sandbox: {error}", file=sys.stderr)  # noqa: T201 - the one way to say why
         return 2
     return 0
 
 
-async def _serve(world: World, keeper: Keeper, arguments: argparse.Namespace) -> None:
+async def _serve(
+    world: World, keeper: Keeper, arguments: argparse.Namespace, tell: Callable[[str], None]
+) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    if starter := multiprocessing.parent_process():  # a killed test must not leave a sandbox behind
+        loop.add_reader(starter.sentinel, stopped.set)
     app = make_app(world, keeper.save, _written(arguments.writes))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
@@ -52,9 +61,7 @@ async def _serve(world: World, keeper: Keeper, arguments: argparse.Namespace) ->
         duties.append(asyncio.create_task(keeper.keep()))
         if arguments.edits_per_minute:
             duties.append(asyncio.create_task(live(world, arguments.edits_per_minute)))
-        if arguments.exit_with:
-            duties.append(asyncio.create_task(_watch(arguments.exit_with, stopped)))
-        print(f"sandbox: http://{host}:{port}", flush=True)  # noqa: T201 - tells whoever started us
+        tell(f"http://{host}:{port}")
         await stopped.wait()
     finally:
         for duty in duties:
@@ -79,14 +86,7 @@ def _written(folder: Path | None) -> Callable[[Call], None]:
     return note
 
 
-async def _watch(parent: int, stopped: asyncio.Event) -> None:
-    """Stop when the process that wanted us is gone; a killed test must not leave a sandbox behind."""
-    while os.getppid() == parent:
-        await asyncio.sleep(1)
-    stopped.set()
-
-
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("sandbox", description="A local Xero over real HTTP.")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (its doors need no sign-in)"
@@ -105,8 +105,7 @@ def _arguments() -> argparse.Namespace:
         default=os.environ.get("SANDBOX_WRITES"),  # noqa: TID251 - it has no settings of ours
         help="note every write in a file there (SANDBOX_WRITES says it for every sandbox)",
     )
-    parser.add_argument("--exit-with", type=int, metavar="PID", help="end when this parent process ends")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _at_least_one(text: str) -> int:

@@ -2,11 +2,8 @@
 
 import base64
 import json
-import os
-import select
-import subprocess
+import multiprocessing
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from email.message import Message
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 PATIENCE_SECONDS = 30.0
+# To be preloaded by whoever starts many: its imports cost ten times what a sandbox does else.
+PRELOAD = "sandbox.__main__"
 
 # A proxy of the environment must never stand between a test and the loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -44,7 +45,7 @@ class SandboxError(Exception):
 class Sandbox:
     """A running sandbox: `with Sandbox.start(organisations=2, seed=7) as sandbox: …`."""
 
-    def __init__(self, url: str, process: subprocess.Popen[str] | None = None) -> None:
+    def __init__(self, url: str, process: BaseProcess | None = None) -> None:
         self.url = url.rstrip("/")
         self.process = process
 
@@ -60,7 +61,10 @@ class Sandbox:
         latency_ms: float = 0,
         client_secret: str | None = None,
     ) -> Self:
-        """Start a sandbox as a process of its own and wait until it is ready (port 0: any free one)."""
+        """Start a sandbox as a process of its own and wait until it is ready (port 0: any free one).
+
+        It is forked from this process's fork server, and ends with this process, however that ends.
+        """
         options: dict[str, object] = {
             "--organisations": organisations,
             "--seed": seed,
@@ -71,20 +75,24 @@ class Sandbox:
             "--client-secret": client_secret,
         }
         words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-        command = [sys.executable, "-m", "sandbox", "--exit-with", str(os.getpid()), *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own words
-        return cls(_ready(process), process)
+        forks = multiprocessing.get_context("forkserver")
+        ready, tell = forks.Pipe(duplex=False)
+        process = forks.Process(target=_serve, args=(words, tell), daemon=True)
+        with ready:
+            with tell:
+                process.start()
+            return cls(_ready(process, ready), process)
 
     def stop(self, *, kill: bool = False) -> int:
         """End the process and return its exit code; `kill` gives it no time to save its state."""
         if self.process is None:
             return 0
-        if self.process.poll() is None:
-            (self.process.kill if kill else self.process.terminate)()
-        code = self.process.wait(PATIENCE_SECONDS)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return code
+        (self.process.kill if kill else self.process.terminate)()
+        self.process.join(PATIENCE_SECONDS)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise SandboxError(f"The sandbox did not end within {PATIENCE_SECONDS} s.")
+        return self.process.exitcode
 
     def __enter__(self) -> Self:
         return self
@@ -320,16 +328,19 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _ready(process: subprocess.Popen[str]) -> str:
-    """Wait for the one line that a ready sandbox prints, and return its address."""
-    if process.stdout is None:
-        raise SandboxError("The sandbox was started without a pipe to read from.")
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-    line = process.stdout.readline() if readable else ""
-    if not line.startswith("sandbox: "):
-        process.kill()
-        code = process.wait()
-        process.stdout.close()
-        raise SandboxError(f"The sandbox did not become ready (exit code {code}).")
-    return line.removeprefix("sandbox: ").strip()
+def _serve(words: Sequence[str], tell: Connection) -> None:
+    from sandbox.__main__ import main  # noqa: PLC0415 - whoever starts a sandbox needs none of this
+
+    sys.exit(main(words, tell.send))
+
+
+def _ready(process: BaseProcess, ready: Connection) -> str:
+    """Wait for the address that a ready sandbox tells."""
+    try:
+        if ready.poll(PATIENCE_SECONDS):
+            return str(ready.recv())
+    except EOFError:  # it has ended
+        process.join(PATIENCE_SECONDS)
+    process.kill()
+    process.join()
+    raise SandboxError(f"The sandbox did not become ready (exit code {process.exitcode}).")

@@ -4,6 +4,7 @@ Each worker process of a test run starts its servers when a test first asks for 
 an empty Redis and a fresh database.
 """
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ import redis
 
 from config.settings import Settings, load_settings
 from ledgertide.embedded.valkey import Valkey
-from sandbox.testing import Sandbox
+from sandbox.testing import PRELOAD, Sandbox
 from tests.services.installation import environment_for
 from tests.services.postgres import PostgresServer, embedded_server
 from tests.services.read_only import ReadOnly
@@ -29,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # How long an example takes says something of the machine and nothing of the code.
     hypothesis.settings.register_profile("ours", deadline=None)
     hypothesis.settings.load_profile("ours")
+    # What many tests start is imported once and forked from then on.
+    multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker"])
     config.pluginmanager.register(Tally(), "tally")
     if not hasattr(config, "workerinput"):  # once for all of a run's processes
         config.pluginmanager.register(ReadOnly(), "read-only")

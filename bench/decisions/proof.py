@@ -20,7 +20,7 @@ from config.points import POINTS
 from config.settings import load_settings, variable
 from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.sandbox_doors import SandboxDoors
-from sandbox.testing import Sandbox
+from sandbox.testing import PRELOAD, Sandbox
 from schedules.tick import Ticker
 from store import decisions, migrations, organisations, presses, runs
 from store.models import decisions as decision_rows
@@ -54,6 +54,8 @@ def prove(
 ) -> Result:
     """Bring `wanted` decisions to a sandbox's Xero; the database is to be empty or migrated."""
     chance = random.Random(seed)
+    # Forked from a server that has imported everything: a death costs no start of seconds.
+    multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker"])
     migrations.upgrade(database_url, SHAPES.values())
     with Sandbox.start(organisations=min(5, max(2, wanted // 20)), seed=seed) as sandbox:
         sandbox.limits(minute=1_000_000, day=10_000_000, app_minute=1_000_000)
@@ -137,9 +139,7 @@ class Proof:
 
     @contextmanager
     def _workers(self, number: int, result: Result) -> Iterator[Any]:
-        # Forked from a server that has imported everything: a death costs no start of seconds.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["bench.decisions.worker"])
         arms: dict[BaseProcess, Arm] = {}
 
         def start() -> None:
