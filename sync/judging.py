@@ -65,5 +65,7 @@ def _has_changed(claim: PushClaim, document: Document) -> bool:
     seen, found = claim.seen_modified_at, document.modified_at
     if seen is None or found is None:
         return claim.seen_hash is not None and claim.seen_hash != document.hash
-    # Whoever told us what was seen may know whole seconds only.
-    return found != seen and (seen.microsecond != 0 or found.replace(microsecond=0) != seen)
+    # Whoever told us what was seen may know whole seconds only; what was taken from the store, whose hash is
+    # known, is exact: one stamp in a thousand is a whole second, and an edit in that second has to be seen.
+    is_exact = claim.seen_hash is not None or seen.microsecond != 0
+    return found != seen and (is_exact or found.replace(microsecond=0) != seen)

@@ -82,12 +82,14 @@ def test_it_is_sent_only_over_exactly_what_was_seen(
 
 def test_whole_seconds_are_compared_as_such_and_hashes_only_without_a_time() -> None:
     seen = claim("bill", "approve", "SUBMITTED")
-    by_seconds = replace(seen, seen_modified_at=NOW.replace(microsecond=0))
+    on_the_second = replace(seen, seen_modified_at=NOW.replace(microsecond=0))
+    by_seconds = replace(on_the_second, seen_hash=None)  # as a caller told it, who never saw our hash
     by_hash = replace(seen, seen_modified_at=None)
     there = document("bill", "SUBMITTED")
 
     assert judge(by_seconds, there) is Verdict.SEND
     assert judge(by_seconds, replace(there, modified_at=NOW + timedelta(seconds=1))) is Verdict.CONFLICT
+    assert judge(on_the_second, there) is Verdict.CONFLICT
     assert judge(seen, replace(there, hash="told a little more")) is Verdict.SEND
     assert judge(by_hash, there) is Verdict.SEND
     assert judge(by_hash, replace(there, hash="another")) is Verdict.CONFLICT
