@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import and_, case, func, literal, or_, select, update
 
+from config.points import reached
 from store.database import Transaction, UtcDateTime
 from store.decisions import OPEN, Push
 from store.dispatch import RESEND_AFTER, lockable
@@ -111,6 +112,7 @@ def claim(
     destination = Destination(
         taken.organisation_id, taken.connection_id, taken.feed_id, taken.resource, fence
     )
+    reached("claim.taken")
     copied = {
         name: getattr(taken, name)
         for name in PushClaim.__dataclass_fields__

@@ -1,1 +1,1 @@
-"""Decisions by the thousand: every third answer lost after the work, workers killed at every step."""
+"""Decisions by the thousand: every third answer lost after the work, processes killed at every step."""

@@ -1,13 +1,12 @@
-"""Decides about many documents while workers die, and judges by the sandbox's own count."""
+"""Decides about many documents while doors and workers die, and lets the sandbox's own count judge."""
 
 import multiprocessing
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 from cryptography.fernet import Fernet
 from sqlalchemy import func, select
 
-from bench.decisions.worker import DEADLINE, PACE, ROOMY, Arm, app_of, work
+from bench.decisions.judge import Edited, Result, judge, written
+from bench.decisions.worker import DEADLINE, PACE, ROOMY, Arm, Case, app_of, decide, work
 from config.points import POINTS
 from config.settings import load_settings, variable
 from ledgertide.embedded.first_start import connect_sandbox
@@ -26,34 +26,28 @@ from store import decisions, migrations, organisations, presses, runs
 from store.models import decisions as decision_rows
 from sync.run import run_slice
 from sync.services import SHAPES, Services, open_services
-from tasks import deciding
 
 INVOICES = "xero.invoices"
-NEVER_SEEN = {"decision.recorded"}  # the door's, not a worker's
-STEPS = tuple(name for name in POINTS if name.startswith(("decision.", "call.", "slice.", "claim.")))
-ARMS = tuple(name for name in STEPS if name not in NEVER_SEEN)
+DOOR = ("decision.recorded", "publish.locked", "publish.sent")
+WORK = tuple(
+    name
+    for name in POINTS
+    if name.startswith(("claim.", "call.", "decision.", "slice.")) and name not in DOOR
+)
 TICK_SECONDS = 0.5
-# One in so many documents is edited after it was seen.
+# One in so many documents is edited after it was seen, and as many more while the workers work.
 EDITED = 20
-
-
-@dataclass
-class Result:
-    """What came of it."""
-
-    decisions: int
-    seconds: float = 0.0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    kills: Counter[str] = field(default_factory=Counter)
-    lost_answers: int = 0
-    flaws: list[str] = field(default_factory=list)
+# One in so many decisions has a file beside its note.
+PAPERS = 4
+# A process dies at the first to the so manieth time that it comes to its point.
+WORKER_DIES_WITHIN, DOOR_DIES_WITHIN = 5, 40
+DOOR_DEATHS = 2  # at each of its points
 
 
 def prove(
     database_url: str, redis_url: str, folder: Path, *, wanted: int, workers: int, patience: float, seed: int
 ) -> Result:
     """Bring `wanted` decisions to a sandbox's Xero; the database is to be empty or migrated."""
-    chance = random.Random(seed)
     # Forked from a server that has imported everything: a death costs no start of seconds.
     multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker"])
     migrations.upgrade(database_url, SHAPES.values())
@@ -63,14 +57,14 @@ def prove(
         services = open_services(load_settings(environment), pace=PACE, limits=ROOMY)
         try:
             connect_sandbox(services, SandboxDoors(sandbox.url))
-            proof = Proof(services, sandbox, environment, folder, chance)
+            proof = Proof(services, sandbox, environment, folder, random.Random(seed))
             return proof.run(wanted, workers, patience)
         finally:
             services.close()
 
 
 class Proof:
-    """One proof: its documents, its decisions, its workers."""
+    """One proof: its documents, its decisions, its processes."""
 
     def __init__(
         self,
@@ -84,12 +78,15 @@ class Proof:
         self.sandbox = sandbox
         self.environment = environment
         self.chance = chance
-        self.log = str(folder / "workers.log")
+        self.log = str(folder / "processes.log")
         self.app = app_of(environment)
         self.app.services = services
-        self.documents: dict[str, list[str]] = {}  # slug → ids
-        self.edited: set[str] = set()
-        self.decided: dict[str, tuple[str, str]] = {}  # document → slug, decision
+        with services.database.reading() as tx:
+            self.slugs = {one.id: one.slug for one in organisations.everyone(tx)}
+            self.links = {self.slugs[link.organisation_id]: link for link in organisations.every_link(tx)}
+        self.cases: list[Case] = []
+        self.edited = Edited()
+        self.context = multiprocessing.get_context("forkserver")
 
     def run(self, wanted: int, workers: int, patience: float) -> Result:
         """From the first document to the last judgement."""
@@ -98,65 +95,78 @@ class Proof:
         for method in ("POST", "PUT", "GET"):
             self.sandbox.faults("lost_answer", endpoint="Invoices", method=method, every=3, count=10**9)
         after, began = self.sandbox.last_call(), time.monotonic()
-        self._decide()
+        self._decide(result)
+        to_be_edited = self.chance.sample(self.cases, len(self.cases) // EDITED)
         with self._workers(workers, result) as keep_alive:
             ticker = Ticker(self.app, {})
             while self._left() and time.monotonic() - began < patience:
                 ticker.tick()
                 keep_alive()
+                if to_be_edited and self.chance.random() < 0.5:
+                    self._edit([to_be_edited.pop()], self.edited.meanwhile)
                 time.sleep(TICK_SECONDS)
         result.seconds = time.monotonic() - began
         result.lost_answers = sum(call["fault"] == "lost_answer" for call in self.sandbox.calls(after))
-        self._judge(result)
+        result.missed = [point for point in (*DOOR, *WORK) if not result.kills[point]]
+        counted = written(self.sandbox, [link.tenant_id for link in self.links.values()])
+        judge(self.cases, self._lines(), counted, self.edited, result)
         return result
 
     def _make(self, wanted: int) -> None:
         """Bills awaiting approval, read into the store; then some of them are edited."""
-        tenants = {link.tenant_id: link for link in self._links()}
-        share = -(-wanted // len(tenants))
-        for tenant, link in tenants.items():
-            count = min(share, wanted - sum(map(len, self.documents.values())))
-            contacts = self.sandbox.dump(tenant, "xero.contacts")
+        share = -(-wanted // len(self.links))
+        for slug, link in self.links.items():
+            count = min(share, wanted - len(self.cases))
+            contacts = self.sandbox.dump(link.tenant_id, "xero.contacts")
             active = next(each for each in contacts if each["ContactStatus"] == "ACTIVE")
             contact = {"ContactID": active["ContactID"], "Name": active["Name"]}
-            fields = {"Type": "ACCPAY", "Status": "SUBMITTED", "Contact": contact}
+            fields = {"Type": "ACCPAY", "Status": "SUBMITTED", "Contact": contact, "HasAttachments": False}
             fields |= {"Payments": [], "CreditNotes": [], "AmountPaid": 0}
-            made = self.sandbox.edit(tenant, INVOICES, "add", count=count, fields=fields)
-            self.documents[self._slug(link.organisation_id)] = made
+            made = self.sandbox.edit(link.tenant_id, INVOICES, "add", count=count, fields=fields)
+            cases = [Case(slug, name, self.chance.randrange(PAPERS) == 0) for name in made]
             self._read(link.organisation_id)
-            edited = [name for name in made if self.chance.randrange(EDITED) == 0]
-            if edited:
-                self.sandbox.edit(tenant, INVOICES, ids=edited, fields={"Reference": "changed meanwhile"})
-                self.edited |= set(edited)
+            self._edit([case for case in cases if self.chance.randrange(EDITED) == 0], self.edited.before)
+            self.cases += cases
 
-    def _decide(self) -> None:
-        for slug, documents in self.documents.items():
-            for document in documents:
-                wish = deciding.wish(
-                    "bill", document, "approve", by="bench", idempotency_key=document, note="ok"
-                )
-                self.decided[document] = (slug, deciding.decide(self.app, slug, wish))
+    def _edit(self, cases: list[Case], noted: set[str]) -> None:
+        """Somebody else changes documents at the provider."""
+        for case in cases:
+            tenant = self.links[case.organisation].tenant_id
+            self.sandbox.edit(
+                tenant, INVOICES, ids=[case.document], fields={"Reference": "changed by others"}
+            )
+            noted.add(case.document)
+
+    def _decide(self, result: Result) -> None:
+        """All of them, by doors that die here and there; the last one comes to the end."""
+        arms = [Arm(point, self.chance.randint(1, DOOR_DIES_WITHIN)) for point in DOOR * DOOR_DEATHS]
+        for arm in [*arms, None]:
+            door = self._start(decide, arm, self.cases)
+            door.join()
+            if self._died(door) and arm:
+                result.kills[arm.point] += 1
 
     @contextmanager
-    def _workers(self, number: int, result: Result) -> Iterator[Any]:
-        context = multiprocessing.get_context("forkserver")
+    def _workers(self, number: int, result: Result) -> Iterator[Callable[[], None]]:
         arms: dict[BaseProcess, Arm] = {}
 
-        def start() -> None:
-            arm = Arm(self.chance.choice(ARMS), self.chance.randrange(1, 12))
-            process = context.Process(target=work, args=(self.environment, arm, self.log), daemon=True)
-            process.start()
-            arms[process] = arm
+        def next_arm() -> Arm:
+            """Where the fewest have died, or are about to."""
+            times = result.kills + Counter(arm.point for arm in arms.values())
+            fewest = min(times[point] for point in WORK)
+            point = self.chance.choice([point for point in WORK if times[point] == fewest])
+            return Arm(point, self.chance.randint(1, WORKER_DIES_WITHIN))
 
         def keep_alive() -> None:
             for process in [each for each in arms if not each.is_alive()]:
                 arm = arms.pop(process)
-                if process.exitcode != -signal.SIGKILL:
-                    raise RuntimeError(f"A worker ended by itself: {Path(self.log).read_text()[-3000:]}")
+                if not self._died(process):
+                    raise RuntimeError(f"A worker ended by itself: {self._told()}")
                 result.kills[arm.point] += 1
                 process.close()
             while len(arms) < number:
-                start()
+                arm = next_arm()
+                arms[self._start(work, arm)] = arm
 
         try:
             yield keep_alive
@@ -165,19 +175,21 @@ class Proof:
                 process.kill()
                 process.join()
 
-    def _judge(self, result: Result) -> None:
-        lines = self._lines()
-        written = {link.tenant_id: self.sandbox.writes(link.tenant_id) for link in self._links()}
-        applied = {name: times for told in written.values() for name, times in told["applied"].items()}
-        notes = {name: texts for told in written.values() for name, texts in told["notes"].items()}
-        for document in self.decided:
-            line = lines[document]
-            result.outcomes[line.outcome if line.finished else f"{line.outcome}, not finished"] += 1
-            once: tuple[Any, ...] = ("confirmed", {"AUTHORISED": 1}, 1)
-            expected = ("conflict", {}, 0) if document in self.edited else once
-            found = (line.outcome, applied.get(document, {}), len(notes.get(document, [])))
-            if found != expected:
-                result.flaws.append(f"{document}: {found} in place of {expected}; {line.error}")
+    def _start(self, target: Callable[..., None], arm: Arm | None, *more: Any) -> BaseProcess:
+        process = self.context.Process(
+            target=target, args=(self.environment, arm, self.log, *more), daemon=True
+        )
+        process.start()
+        return process
+
+    def _died(self, process: BaseProcess) -> bool:
+        """Whether it killed itself; else it came to its end. RuntimeError when it broke."""
+        if process.exitcode not in {0, -signal.SIGKILL}:
+            raise RuntimeError(f"A process broke: {self._told()}")
+        return process.exitcode != 0
+
+    def _told(self) -> str:
+        return Path(self.log).read_text()[-3000:]
 
     def _read(self, organisation_id: str) -> None:
         with self.services.database.transaction() as tx:
@@ -196,21 +208,9 @@ class Proof:
             query = select(func.count()).where(decision_rows.c.ended_at.is_(None))
             return int(tx.execute(query).scalar_one())
 
-    def _lines(self) -> dict[str, decisions.DecisionLine]:
-        found = {}
+    def _lines(self) -> list[decisions.DecisionLine]:
         with self.services.database.reading() as tx:
-            for slug in self.documents:
-                scope = tx.scope(organisations.find(tx, slug).id)
-                found |= {line.document_id: line for line in decisions.lines(scope, 10**6)}
-        return found
-
-    def _links(self) -> list[organisations.Link]:
-        with self.services.database.reading() as tx:
-            return organisations.every_link(tx)
-
-    def _slug(self, organisation_id: str) -> str:
-        with self.services.database.reading() as tx:
-            return organisations.find(tx, organisation_id).slug
+            return [line for each in self.slugs for line in decisions.lines(tx.scope(each), 10**6)]
 
 
 def _environment(database_url: str, redis_url: str, sandbox: Sandbox) -> dict[str, str]:
