@@ -62,6 +62,14 @@ PUSH_POINTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Those of a webhook that comes in.
+WEB_POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "delivery.written": "what a webhook tells written, not committed",
+        "delivery.kept": "what a webhook tells on record, whoever sent it not answered",
+    }
+)
+
 _watch: Callable[[str], None] | None = None
 
 

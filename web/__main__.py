@@ -3,6 +3,7 @@
 import sys
 
 import uvicorn
+from celery import Celery
 
 from config.logging import configure
 from config.settings import SettingsError, load_settings
@@ -15,14 +16,21 @@ LAST_ANSWERS_SECONDS = 5
 
 
 def main() -> int:
-    """Listen until told to end; 2 when the settings need attention."""
+    """The command; 2 when the settings need attention."""
     try:
         settings = load_settings()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    listen(make_app(settings))
+    return 0
+
+
+def listen(app: Celery) -> None:
+    """Listen until told to end, with the app's services."""
+    settings = app.settings
     configure(settings.log_level)
-    services = open_or_exit(make_app(settings))
+    services = open_or_exit(app)
     try:
         uvicorn.run(
             make_web(services),
@@ -31,11 +39,11 @@ def main() -> int:
             log_config=None,  # ours holds for everybody
             access_log=False,  # an address may hold a token
             server_header=False,
+            proxy_headers=False,  # nobody asks where a request came from
             timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
         )
     finally:
         services.close()
-    return 0
 
 
 if __name__ == "__main__":

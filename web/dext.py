@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from connectors.dext import webhooks
 from connectors.webhooks import Notice, NotUnderstoodError, SignatureError
@@ -30,9 +30,8 @@ class Sent:
     of: Callable[[str], Notice | None]
 
 
-def doors(services: Services, inbox: Inbox[Sent, bool]) -> APIRouter:
+def door(services: Services, inbox: Inbox[Sent, bool]) -> Route:
     """`POST /hooks/dext/{token}`: 202; 401 for what Dext did not sign just now; 404 for nobody's address."""
-    router = APIRouter()
     secrets = [secret.get_secret_value() for secret in services.settings.dext_webhook_secrets]
     tolerance = services.settings.dext_webhook_tolerance
 
@@ -42,8 +41,7 @@ def doors(services: Services, inbox: Inbox[Sent, bool]) -> APIRouter:
         services.counters.count(f"deliveries:dext:{outcome}")
         return Response(status_code=status)
 
-    router.add_route("/hooks/dext/{token}", take_in, methods=["POST"])
-    return router
+    return Route("/hooks/dext/{token}", take_in, methods=["POST"])
 
 
 async def _take_in(

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from config.points import reached
 from store.database import Database, DatabaseUnavailableError, Transaction
 
 D = TypeVar("D")
@@ -75,4 +76,7 @@ class Inbox(Generic[D, R]):
 
     def _transact(self, deliveries: Sequence[D]) -> Sequence[R]:
         with self._database.transaction() as tx:
-            return self._keep(tx, deliveries)
+            kept = self._keep(tx, deliveries)
+            reached("delivery.written")
+        reached("delivery.kept")
+        return kept

@@ -1,4 +1,4 @@
-"""One process of the product under test: the ordinary Celery main, with a pace of its own and a place to die.
+"""One process of the product under test: its ordinary main, with a pace of its own and a place to die.
 
 What is not the product's: leases of seconds instead of a minute, a clock that the harness may move, a note of
 each slice that is taken, and the signal that the process gives itself when it reaches its point.
@@ -22,6 +22,7 @@ from config.limits import XERO, Outage
 from config.settings import Settings, load_settings
 from store.dispatch import RESEND_AFTER
 from sync.services import Pace, Services, open_services
+from web.__main__ import listen
 from workers.celery import own_app
 
 # A call's deadline of 3 s, the limiter's 2 s and a fifth of the lease fit into the lease.
@@ -46,6 +47,7 @@ LIMITS = {
     )
 }
 DEADLINE = "3s"
+WEB = ("-m", "web")  # what follows `python` in the Procfile
 PAGE = 15  # so that a list has many pages, and a slice several
 
 
@@ -91,7 +93,10 @@ def live(birth: Birth) -> None:
     points.watch(_Watcher(folder, birth.name, birth.arm))
     app = own_app(load_settings())
     app.open_services = partial(_open, clock=folder / "clock", pace=PACE if birth.hurry else UNHURRIED)
-    app.start(list(birth.words))
+    if birth.words == WEB:
+        listen(app)
+    else:
+        app.start(list(birth.words))
 
 
 def _open(settings: Settings, *, clock: Path, pace: Pace) -> Services:

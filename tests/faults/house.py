@@ -18,14 +18,14 @@ from sqlalchemy import make_url, update
 from config.settings import environment_with, load_settings
 from ledgertide.embedded.processes import read_procfile
 from ledgertide.embedded.system import PROCFILE
-from ledgertide.embedded.valkey import Valkey
+from ledgertide.embedded.valkey import Valkey, free_port
 from sandbox.testing import Sandbox
 from store import migrations
 from store.models import connections, feeds
 from store.presses import Press
 from sync.services import SHAPES, Services, open_services
 from tasks import enqueue
-from tests.faults.child import DEADLINE, LIMITS, PACE, Arm, Birth
+from tests.faults.child import DEADLINE, LIMITS, PACE, WEB, Arm, Birth
 from tests.faults.nursery import Nursery
 from tests.faults.proxy import Proxy
 from tests.integration.engine import Engine
@@ -83,7 +83,7 @@ class House:
     # --- processes -----------------------------------------------------------------------------
 
     def start(self, *names: str, arm: Arm | None = None, hurry: bool = True) -> None:
-        """Start processes of the Procfile: `beat1`, `worker2`, `worker_now`; the last one may be armed."""
+        """Start processes of the Procfile: `beat1`, `worker2`, `worker_now`, `web`; the last may be armed."""
         for name in names:
             armed, began = arm if name == names[-1] else None, len(self.log(name))
             birth = Birth(name, words_of(name), self._environment, str(self.folder), armed, hurry)
@@ -160,6 +160,9 @@ def words_of(name: str) -> tuple[str, ...]:
     """The Procfile's own command for a process, with a name of its own."""
     kind = name if name == "worker_now" else name.rstrip("0123456789")
     words = shlex.split(read_procfile(PROCFILE)[kind])
+    if kind == "web":
+        assert tuple(words[1:]) == WEB
+        return WEB
     assert words[:3] == ["celery", "-A", "workers"]
     return tuple(f"{name}@%h" if "@" in word else word for word in words[3:])
 
@@ -194,7 +197,8 @@ def house(
             ports["database"] = cluster.port
         proxies = {name: stack.enter_context(Proxy(port)) for name, port in ports.items()}
         database_url = _database(cluster, folder)
-        given = environment_for(database_url, valkey.url, sandbox, request_deadline=DEADLINE)
+        listens = {"web_port": str(free_port()), "xero_webhook_keys": "the key of the app"}
+        given = environment_for(database_url, valkey.url, sandbox, request_deadline=DEADLINE, **listens)
         services = open_services(load_settings(given), pace=PACE, limits=LIMITS)
         stack.callback(services.close)
         migrations.upgrade(database_url, SHAPES.values())
