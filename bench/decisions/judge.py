@@ -79,7 +79,21 @@ def judge(
             continue
         result.outcomes[line.outcome if line.finished else f"{line.outcome}, not finished"] += 1
         if wrong := _wrong(case, line, counted(case.document), edited):
-            result.flaws.append(f"{wrong}: {line}; counted {counted(case.document)}")
+            result.flaws.append(f"{wrong}: {_told(line)}; {counted(case.document)}")
+
+
+def _told(line: DecisionLine) -> str:
+    """What is on record of a decision, as far as it explains a flaw."""
+    names = (
+        "document_id",
+        "outcome",
+        "seen_modified_at",
+        "found_status",
+        "found_modified_at",
+        "reason",
+        "until",
+    )
+    return ", ".join(f"{name} {getattr(line, name)}" for name in (*names, "error"))
 
 
 def _wrong(case: Case, line: DecisionLine, found: Written, edited: Edited) -> str:

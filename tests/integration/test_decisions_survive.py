@@ -80,7 +80,9 @@ def test_whoever_dies_wherever_each_decision_is_applied_once_with_its_note_and_f
 def test_real_workers_that_are_killed_leave_each_decision_applied_once(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    result = prove(database_url, redis_url, tmp_path, wanted=12, workers=2, patience=100, seed=5)
+    result = prove(
+        database_url, redis_url, tmp_path, wanted=12, workers=2, patience=100, seed=5, dies_within=12
+    )
 
     assert result.flaws == []
     assert result.outcomes.total() == 12

@@ -13,7 +13,7 @@ ROOMS = ("limiter", "store", "connectors", "sync", "tasks", "schedules", "worker
 def test_each_point_is_registered_and_stands_somewhere_in_the_product() -> None:
     named = [name for room in ROOMS for file in (ROOT / room).rglob("*.py") for name in reached_in(file)]
 
-    assert set(named) == {*points.POINTS, *points.PUSH_POINTS}
+    assert set(named) == {*points.POINTS, *points.PUSH_POINTS, *points.WEB_POINTS}
 
 
 def test_points_are_told_only_while_somebody_watches() -> None:
