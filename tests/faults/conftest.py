@@ -31,5 +31,5 @@ def whole_house(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> I
         made.start(*BEATS, *WORKERS)
         made.await_started(*BEATS, *WORKERS)
         feeds = [(slug, resource) for slug in made.slugs for resource in RESOURCES]
-        until(lambda: all(made.engine.feed(*feed).last_success_at for feed in feeds), 60, "all is fresh")
+        until(lambda: all(made.engine.feed(*feed).last_success_at for feed in feeds), 120, "all is fresh")
         yield made

@@ -15,6 +15,7 @@ from typing import Any
 import redis
 from sqlalchemy import make_url, update
 
+from config.points import POINTS
 from config.settings import environment_with, load_settings
 from ledgertide.embedded.processes import read_procfile
 from ledgertide.embedded.system import PROCFILE
@@ -41,6 +42,8 @@ DAY = 1_000_000  # calls: an hour's cadence of seconds would not fit into a day'
 TICK_SECONDS = 1.0
 WORKERS = ("worker1", "worker2", "worker3", "worker_now")
 BEATS = ("beat1", "beat2")
+# Where somebody in this house can die. Nobody here decides: test_decisions_survive.py walks those steps.
+STEPS = tuple(point for point in POINTS if not point.startswith("decision."))
 
 
 @dataclass
@@ -91,7 +94,7 @@ class House:
 
     def started(self, name: str) -> bool:
         """Whether the present process of this name does its work."""
-        said = "worker_started" if name.startswith("worker") else "beat_started"
+        said = " ready." if name.startswith("worker") else "beat_started"  # not before it heeds SIGTERM
         return said in self.log(name)[self._processes[name].log_began :]
 
     def await_started(self, *names: str) -> None:

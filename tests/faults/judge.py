@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 
 from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
-from store import organisations, status
+from store import organisations, status, vanished
 from store.database import Database, DatabaseUnavailableError
 from store.feeds import next_due
 from store.models import feeds, runs
@@ -59,6 +59,9 @@ def settle(house: House) -> None:
         while owed := [*_again(house), *_owed(house)]:
             assert time.monotonic() < deadline, f"full resync {number} does not end: {owed}"
             time.sleep(0.1)
+    for slug in house.slugs:
+        for resource in RESOURCES:
+            _apply_held(house, slug, resource)
 
 
 def _pressed(house: House, slug: str, resource: str) -> bool:
@@ -67,6 +70,15 @@ def _pressed(house: House, slug: str, resource: str) -> bool:
     except DatabaseUnavailableError:  # a connection from before the last fault
         return False
     return True
+
+
+def _apply_held(house: House, slug: str, resource: str) -> None:
+    """Where all that a list had is gone, a person has to say so; were it not, it would be missing below."""
+    feed = house.engine.feed(slug, resource)
+    with house.services.database.transaction() as tx:
+        scope, shape = tx.scope(feed.organisation_id), house.services.shape(resource)
+        if vanished.held(scope, feed.id):
+            vanished.apply(scope, shape, feed_id=feed.id, connection_id=feed.connection_id, actor="soak")
 
 
 def _again(house: House) -> list[Any]:

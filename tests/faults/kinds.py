@@ -15,15 +15,19 @@ from typing import Literal
 import psycopg
 from sqlalchemy import make_url
 
-from config.points import POINTS
 from tests.faults.child import PACE, Arm
-from tests.faults.house import BEATS, WORKERS, House
+from tests.faults.house import BEATS, STEPS, WORKERS, House
 
 # Two lanes run at once: one hits the processes, the other what they stand on.
 Lane = Literal["processes", "surroundings"]
 BOTH = ("postgresql", "sqlite")
 A_LITTLE = 50_000  # bytes: the log still has room to say what is wrong
 LEASE = PACE.lease.total_seconds()
+NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file: No space left on device';
+END $$
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def _kill(names: tuple[str, ...]) -> Callable[[House, random.Random], None]:
 
 def _kill_at_a_point(house: House, source: random.Random) -> None:
     """A successor that kills itself in the middle of a step, at its first or twentieth time."""
-    point = source.choice(sorted(POINTS))
+    point = source.choice(STEPS)
     name = source.choice(BEATS if point.startswith("tick.") else WORKERS)
     house.end(name)
     house.start(name, arm=Arm(point, nth=source.randint(1, 20)))
@@ -165,7 +169,28 @@ def _lock(house: House, source: random.Random) -> None:
 
 
 def fill_disk(house: House) -> Callable[[], None]:
-    """No process can make a file longer than its own log and a little; returns what makes room again."""
+    """Whoever stores is told that there is no room; returns what makes room again."""
+    return _fill_tables(house) if house.cluster else _fill_files(house)
+
+
+def _fill_tables(house: House) -> Callable[[], None]:
+    """PostgreSQL says what it says of a full disk; to fill one takes a file system of its own, and root."""
+    _execute(house, NO_ROOM)
+    for table in ("runs", "presses", "feeds"):  # each alone: no two tables are locked at once
+        _execute(
+            house, f"CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_room()"
+        )
+    return lambda: _execute(house, "DROP FUNCTION no_room() CASCADE")
+
+
+def _execute(house: House, statement: str) -> None:
+    address = house.services.settings.database_url.get_secret_value().replace("+psycopg", "", 1)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _fill_files(house: House) -> Callable[[], None]:
+    """No process can make a file longer than its own log and a little."""
     pids = [house.pid(name) for name in (*WORKERS, *BEATS) if house.is_there(name)]
     before = resource.prlimit(pids[0], resource.RLIMIT_FSIZE)
     size = max(file.stat().st_size for file in house.folder.glob("*.log")) + A_LITTLE
@@ -222,7 +247,7 @@ KINDS: Mapping[str, Kind] = {
     "database refused": Kind("surroundings", _way("database", "refuse"), ("postgresql",)),
     "database read-only": Kind("surroundings", _for_a_while(read_only), ("postgresql",)),
     "database locked": Kind("surroundings", _lock, ("sqlite",)),
-    "disk full": Kind("surroundings", _for_a_while(fill_disk), ("sqlite",)),
+    "disk full": Kind("surroundings", _for_a_while(fill_disk)),
     "provider refused": Kind("surroundings", _way("provider", "refuse")),
     "provider half open": Kind("surroundings", _way("provider", "fall_silent")),
     "provider cut": Kind("surroundings", _way("provider", "cut")),

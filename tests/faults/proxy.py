@@ -67,6 +67,8 @@ class Proxy:
     ) -> None:
         self._order("end")
         self._thread.join()
+        for each in (self._door, self._told, self._tell, self._selector):
+            each.close()
 
     def _order(self, what: str) -> None:
         self._orders.append(what)
@@ -95,9 +97,6 @@ class Proxy:
         if order in ("refuses", "cut", "end") or silent:
             for end in list(self._ends.values()):
                 self._drop(end)
-        if order == "end":
-            for each in (self._door, self._told, self._tell, self._selector):
-                each.close()
         return order != "end"
 
     def _accept(self) -> None:

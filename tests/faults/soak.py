@@ -32,37 +32,44 @@ RECOVERS_WITHIN = 60.0
 PAUSE = (0.5, 3.0)  # seconds between two faults of one lane
 
 
-def soak(kind: str, folder: Path, nursery: Nursery, *, length: timedelta, seed: int) -> Story:
-    """Run it to its end; the verdict is in the story."""
+def soak(
+    kind: str, folder: Path, nursery: Nursery, *, length: timedelta, seed: int, at_least: int = 0
+) -> Story:
+    """Run it until the time is up and each lane has struck so often; the verdict is in the story."""
     story = Story(seed, kind, length.total_seconds() / 60)
-    over_at = time.monotonic() + length.total_seconds()
     with (
+        # A server that a lane starts again dies with the lane's thread: the threads outlive the house.
+        ThreadPoolExecutor() as lanes,
         house(kind, folder, nursery=nursery, seed=seed) as home,
         Watch(home) as watch,
         Follower(home) as follower,
     ):
         home.start(*BEATS, *WORKERS)
-        with Life(home, seed) as life, ThreadPoolExecutor() as lanes:
+        home.await_started(*BEATS, *WORKERS)
+        over_at = time.monotonic() + length.total_seconds()
+        with Life(home, seed) as life:
             lane_names: tuple[Lane, ...] = ("processes", "surroundings")
-            for running in [lanes.submit(_lane, home, lane, story, over_at) for lane in lane_names]:
+            for running in [lanes.submit(_lane, home, lane, story, over_at, at_least) for lane in lane_names]:
                 running.result()
         story.staleness, story.stand = watch.longest_staleness, watch.longest_stand
-        story.slowness = watch.slowness.mean
+        story.slowness = watch.clock.slowest
         story.edits, story.presses, story.refused_presses = life.edits, len(life.taken), life.refused
         settle(home)
         story.verdict = judge(home, life.taken, follower.missed())
     return story
 
 
-def _lane(home: House, lane: Lane, story: Story, over_at: float) -> None:
+def _lane(home: House, lane: Lane, story: Story, over_at: float, at_least: int) -> None:
     """One fault after another, every kind once before any comes twice."""
     source = random.Random(f"{lane}:{story.seed}")
     kinds = {name: kind for name, kind in KINDS.items() if kind.lane == lane and home.kind in kind.on}
     waiting: list[str] = []
-    while time.monotonic() < over_at:
+    struck = 0
+    while time.monotonic() < over_at or struck < at_least:
         waiting = waiting or source.sample(sorted(kinds), len(kinds))
         name = waiting.pop()
         story.recoveries[name].append(_strike(home, kinds[name], source))
+        struck += 1
         time.sleep(source.uniform(*PAUSE))
 
 

@@ -38,7 +38,7 @@ class Story:
         told.append(f"{self.edits} edits, {presses}")
         told.append(
             f"longest staleness of a feed {self.staleness:.1f} s, longest stand of a run {self.stand:.1f} s, "
-            f"the machine up to {self.slowness:.1f} times as slow as alone"
+            f"not counting that the machine was up to {self.slowness:.1f} times as slow as alone"
         )
         return told + (_judged(self.verdict) if self.verdict else [])
 

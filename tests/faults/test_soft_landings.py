@@ -13,9 +13,9 @@ from sqlalchemy import text
 from store.database import DatabaseUnavailableError
 from tests.faults.house import BEATS, CADENCE, RESOURCES, TICK_SECONDS, WORKERS, House, until
 from tests.faults.judge import judge, slots_run_twice
-from tests.faults.kinds import read_only
+from tests.faults.kinds import fill_disk, read_only
 from tests.faults.life import Life
-from tests.faults.recovery import Slowness, Watch, fresh_within
+from tests.faults.recovery import FRESH_WITHIN, FairClock, Watch
 
 CONTACTS = "xero.contacts"
 pytestmark = pytest.mark.timeout(200)
@@ -85,22 +85,34 @@ def test_a_database_that_takes_no_writes_is_named_and_work_goes_on_once_it_does(
     assert all(map(home.is_alive, (*WORKERS, *BEATS)))
 
 
+def test_a_database_without_room_is_named_and_work_goes_on_once_there_is_some(home: House) -> None:
+    before = {name: len(home.log(name)) for name in (*WORKERS, *BEATS)}
+    make_room = fill_disk(home)
+    try:
+        until(lambda: _said(home, before, "No space left on device"), 60, "somebody says what is wrong")
+    finally:
+        make_room()
+    _answer_a_press(home)
+    assert all(map(home.is_alive, (*WORKERS, *BEATS)))
+    assert "slice_broke_off" not in "".join(home.log(name)[length:] for name, length in before.items())
+
+
 def test_a_clock_that_ran_ahead_delays_nobody_once_it_is_set_back(home: House) -> None:
     home.set_clock(timedelta(days=400))
     _answer_a_press(home)
     until(lambda: all(_is_due_ahead(home, slug) for slug in home.slugs), 60, "slots of next year are planned")
     home.set_clock(timedelta(0))
 
-    began, slowness = time.monotonic(), Slowness()
+    clock = FairClock()
     reads = {slug: home.engine.feed(slug, CONTACTS).fence for slug in home.slugs}
 
     def all_read() -> bool:
-        slowness.look()
+        clock.look()
         return all(home.engine.feed(slug, CONTACTS).fence > reads[slug] for slug in home.slugs)
 
     until(all_read, 60, "every organisation is read again")
 
-    assert time.monotonic() - began < fresh_within(slowness.mean)
+    assert clock.look() < FRESH_WITHIN
     assert "clock_set_back" in home.log("beat1") + home.log("beat2")
 
 
@@ -110,7 +122,8 @@ def test_a_wiped_redis_costs_a_tick_and_a_run(home: House) -> None:
             home.wipe_redis()
             time.sleep(CADENCE.total_seconds() / 2)
 
-    assert watch.longest_staleness < fresh_within(watch.slowness.mean) + TICK_SECONDS
+    print(f"longest staleness {watch.longest_staleness:.1f} s; allowed are {FRESH_WITHIN + TICK_SECONDS:g} s")
+    assert watch.longest_staleness < FRESH_WITHIN + TICK_SECONDS
 
 
 def test_with_one_of_two_beats_dead_nothing_is_late(home: House) -> None:
@@ -119,7 +132,8 @@ def test_with_one_of_two_beats_dead_nothing_is_late(home: House) -> None:
         time.sleep(2 * CADENCE.total_seconds())
     home.start("beat1")
 
-    assert watch.longest_staleness < fresh_within(watch.slowness.mean)
+    print(f"longest staleness {watch.longest_staleness:.1f} s; allowed are {FRESH_WITHIN:g} s")
+    assert watch.longest_staleness < FRESH_WITHIN
     assert slots_run_twice(home.services.database) == []
 
 
