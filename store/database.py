@@ -25,7 +25,9 @@ from sqlalchemy.types import DateTime, String, TypeDecorator
 
 # Writers of the embedded database wait for one another this long before they give up.
 BUSY_TIMEOUT = timedelta(seconds=30)
-_SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"
+# Built once: every transaction asks.
+_SQLITE_CLOCK = text("SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now')")
+_POSTGRESQL_CLOCK = text("SELECT clock_timestamp()")
 
 
 class DatabaseUnavailableError(Exception):
@@ -56,7 +58,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if isinstance(value, str):
-            return datetime.strptime(value, _SQLITE_TIME).replace(tzinfo=UTC)
+            return _from_sqlite(value)
         return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
@@ -64,6 +66,10 @@ def sqlite_time(value: datetime) -> str:
     """The text that SQLite holds for an aware time."""
     # Not strftime: it does not pad a year before 1000, and text must sort as time does.
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def _from_sqlite(value: str) -> datetime:
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 class Transaction:
@@ -187,9 +193,8 @@ def _plain_errors(engine: Engine) -> Iterator[None]:
 
 def _clock(connection: Connection) -> datetime:
     if connection.dialect.name == "sqlite":
-        stamp = connection.scalar(text("SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now')"))
-        return datetime.strptime(str(stamp), _SQLITE_TIME).replace(tzinfo=UTC)
-    now: datetime = connection.scalar(text("SELECT clock_timestamp()"))
+        return _from_sqlite(str(connection.scalar(_SQLITE_CLOCK)))
+    now: datetime = connection.scalar(_POSTGRESQL_CLOCK)
     return now.astimezone(UTC)
 
 

@@ -81,18 +81,21 @@ def lateness(now: datetime) -> ColumnElement[float]:
     return case((feeds.c.due_at <= now, by_due), else_=by_comparison)
 
 
+# Their columns are made once, not at each tick.
+_DUE_FEEDS, _OPEN_RUNS = feeds.alias("due_feeds"), runs.alias("open_runs")
+
+
 def due_beside(tx: Transaction, connection_id: Any) -> ColumnElement[bool]:
     """Whether feeds of this connection are due and have no run yet."""
-    due_feeds, open_runs = feeds.alias("due_feeds"), runs.alias("open_runs")
-    has_run = select(open_runs.c.id).where(
-        open_runs.c.feed_id == due_feeds.c.id, open_runs.c.ended_at.is_(None)
+    has_run = select(_OPEN_RUNS.c.id).where(
+        _OPEN_RUNS.c.feed_id == _DUE_FEEDS.c.id, _OPEN_RUNS.c.ended_at.is_(None)
     )
     return (
-        select(due_feeds.c.id)
+        select(_DUE_FEEDS.c.id)
         .where(
-            due_feeds.c.connection_id == connection_id,
-            due_feeds.c.enabled,
-            due_feeds.c.due_at <= tx.now,
+            _DUE_FEEDS.c.connection_id == connection_id,
+            _DUE_FEEDS.c.enabled,
+            _DUE_FEEDS.c.due_at <= tx.now,
             ~has_run.exists(),
         )
         .exists()

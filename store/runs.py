@@ -40,6 +40,20 @@ PRESSED = ("press", "follow-up")
 HANDFUL = 10
 # Waits that only a person ends, by reconnecting.
 UNTIL_RECONNECTED = frozenset({"grant expired", "access removed", "off"})
+# How many of its connection's runs are running, and how many may be. Built once: each claim asks.
+_OTHERS = runs.alias("others")
+_RUNNING = (
+    select(func.count())
+    .select_from(_OTHERS)
+    .where(
+        _OTHERS.c.connection_id == runs.c.connection_id,
+        _OTHERS.c.state == "running",
+        _OTHERS.c.ended_at.is_(None),
+    )
+    .correlate(runs)
+    .scalar_subquery()
+)
+_ALLOWED = case((runs.c.lane == "now", CLAIMS_PER_CONNECTION + 1), else_=CLAIMS_PER_CONNECTION)
 
 
 class LeaseLostError(Exception):
@@ -165,23 +179,10 @@ def claim(tx: Transaction, run_id: str, slice_number: int, *, lease: timedelta =
         # Claims of one connection come one after the other, so that they can be counted.
         connection = select(func.hashtextextended(runs.c.connection_id, 0)).where(runs.c.id == run_id)
         tx.execute(select(func.pg_advisory_xact_lock(connection.scalar_subquery())))
-    others = runs.alias("others")
-    running = (
-        select(func.count())
-        .select_from(others)
-        .where(
-            others.c.connection_id == runs.c.connection_id,
-            others.c.state == "running",
-            others.c.ended_at.is_(None),
-        )
-        .correlate(runs)
-        .scalar_subquery()
-    )
-    allowed = case((runs.c.lane == "now", CLAIMS_PER_CONNECTION + 1), else_=CLAIMS_PER_CONNECTION)
     ours = and_(runs.c.id == run_id, runs.c.state == "queued", runs.c.slice == slice_number)
     taken = tx.execute(
         update(runs)
-        .where(ours, running < allowed)
+        .where(ours, _RUNNING < _ALLOWED)
         .values(
             state="running",
             lease_until=tx.now + lease,
