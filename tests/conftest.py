@@ -36,6 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once for all of a run's processes
         config.pluginmanager.register(ReadOnly(), "read-only")
     config.addinivalue_line("markers", "alone: measures time, so no other test runs beside it")
+    config.addinivalue_line("markers", "long: takes a minute or so, and begins before the short ones")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First who must wait for all others, while there is hardly one to wait for; then who would end last."""
+    marks = ("alone", "long")
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in marks])
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,15 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from config.settings import environment_with
 from ledgertide.demo.edits import RESOURCES
 from sync.services import SHAPES
 from tests.acceptance.running import command
 
 
+@pytest.mark.long
 def test_it_ends_with_a_store_that_equals_the_provider(tmp_path: Path) -> None:
     words = command("demo", "--organisations", "3", "--json")
 

@@ -211,6 +211,7 @@ class _RollBackError(Exception):
     """Undo what an invariant tried."""
 
 
+@pytest.mark.long
 def test_the_state_table_holds_whatever_happens_in_whatever_order(database_url: str) -> None:
     database = Database(database_url)
 

@@ -25,6 +25,7 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)  # on PostgreSQL: python -m bench.week
 def test_simulated_days_keep_every_promise(
     database_url: str, redis_url: str, start_sandbox: Callable[..., Sandbox]
