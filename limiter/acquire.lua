@@ -69,13 +69,16 @@ local in_app, app_end = others(app_others, app_at, now, rules.app_span, lease)
 local app_used, app_back = used_of(app, rules.app_part, rules.app_span)
 judge(rules.app - rules.app_leaves - in_app - app_used, app_back, app_end, 'app limit')
 
--- In flight. Nothing seen for a window (or Redis wiped): one, until an answer shows what is left. Otherwise no
--- more than the newest answer left over: it cannot have counted those still in flight. Left nothing over, and
--- others are spending too: then a token of ours that comes back says little, only a whole window does.
+-- In flight. Nothing seen for a window (or Redis wiped): one, until an answer shows what is left; one, too, while
+-- calls may be out that are not known here. Otherwise no more than the newest answer left over: it cannot have
+-- counted those still in flight. Left nothing over, and others are spending too: then a token of ours that comes
+-- back says little, only a whole window does.
 local room = 1
+local strangers_until = tonumber(redis.call('HGET', state, 'strangers_until') or 0)
+local alone = now < strangers_until and strangers_until <= now + lease
 if seen and tonumber(seen) <= now + lease and now < seen + rules.minute_span then
   left = tonumber(left)
-  room = math.min(rules.in_flight, math.max(left, 1))
+  room = alone and 1 or math.min(rules.in_flight, math.max(left, 1))
   if left < 1 and in_minute > 0 then judge(0, nil, minute_end, 'minute limit') end
 end
 if redis.call('ZCARD', flight) >= room then hold(rules.busy, 'backlog') end

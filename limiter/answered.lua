@@ -25,7 +25,9 @@ end
 lift(pause, 'connection')
 lift(app_pause, 'app')
 
-redis.call('ZREM', flight, call)
+-- A call that is not known here left before Redis was wiped, or its lease ran out. Others may be out like it, for
+-- a lease at most: so long one flies at a time.
+if redis.call('ZREM', flight, call) == 0 then redis.call('HSET', state, 'strangers_until', now + lease) end
 redis.call('ZADD', minute, now + rules.minute_span, call)
 redis.call('PEXPIRE', minute, lease + rules.minute_span + lease)
 

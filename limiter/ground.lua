@@ -10,7 +10,8 @@
 --   minute      zset  call -> when its token comes back (kept a lease longer: see answered.lua)
 --   day         hash  part of the window -> tokens that come back when it does
 --   state       hash  what the newest answer showed: seen (when), left (of the minute), and what others of our
---                     app have spent: minute_others, minute_at, day_others, day_at
+--                     app have spent: minute_others, minute_at, day_others, day_at; and strangers_until: so
+--                     long calls may be out that left before Redis was wiped
 --   pause       hash  set (when), until, again (ms between probes once `until` has passed), reason
 -- and of the whole app:
 --   app         hash  as day

@@ -55,6 +55,28 @@ def test_an_answer_from_before_redis_was_wiped_is_still_counted(redis_url: str) 
     assert limiter.budget(BOLT).minute == 60
 
 
+def test_after_an_answer_from_before_redis_was_wiped_one_flies_at_a_time(redis_url: str) -> None:
+    limiter = xero(redis_url)
+    call(limiter, ACME)
+    call(limiter, BOLT)
+    old, *others = [passes(limiter, ACME) for _ in range(4)]
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    new = passes(limiter, ACME)
+    limiter.answered(old, Remaining(minute=40))
+    while_it_flies = refusal(limiter, ACME)
+    limiter.answered(new, Remaining(minute=39))
+    passes(limiter, ACME)
+
+    # Three may still be out that Redis knows nothing of.
+    assert while_it_flies.reason == "backlog"
+    assert refusal(limiter, ACME).reason == "backlog"
+    assert len(others) == 3
+    call(limiter, BOLT)
+    assert [passes(limiter, BOLT) for _ in range(4)]
+
+
 def test_a_header_lowers_what_is_left(redis_url: str) -> None:
     limiter = xero(redis_url)
 
