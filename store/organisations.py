@@ -149,6 +149,12 @@ def link(tx: Transaction, connection_id: str) -> Link:
     return _link(row)
 
 
+def hold(tx: Transaction, connection_id: str) -> bool:
+    """Keep a connection from being erased until this transaction ends; False: it was erased already."""
+    found = select(connections.c.id).where(connections.c.id == connection_id)
+    return tx.execute(found if tx.is_sqlite else found.with_for_update(read=True)).first() is not None
+
+
 def links(tx: Transaction, organisation_id: str) -> list[Link]:
     """The organisation's connections."""
     return [_link(row) for row in tx.execute(tx.scope(organisation_id).select(connections))]

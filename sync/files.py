@@ -1,6 +1,8 @@
 """The files of items: fetched once, checked, put on the shelf, and only then said to be there."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from config.limits import CallClass
@@ -8,6 +10,7 @@ from connectors import dext, errors
 from connectors.http import Access
 from limiter.limiter import Account
 from store import files, organisations, usage
+from store.database import Transaction
 from store.files import WantedFile
 from store.organisations import Link
 from sync.services import Services
@@ -24,7 +27,12 @@ NOT_OF_ONE_FILE = (
 )
 # The same call would fail again.
 FOR_GOOD = (errors.NotFoundError, errors.RejectedError, errors.UnsupportedError)
+ENDS_THE_TURN = {"disk", "limiter_unavailable"}
 NO_ROOM = "The file could not be written to {folder} ({why}). Make room there; it is fetched again by itself."
+
+
+class ErasedError(Exception):
+    """The organisation was erased while its file was on the way: nothing of it is kept."""
 
 
 @dataclass(slots=True)
@@ -59,15 +67,15 @@ def fetch(services: Services, connection_id: str) -> Fetched:
             try:
                 reader.fetch(file)
                 told.stored += 1
+            except ErasedError:
+                told.ended_by = "erased"
             except NOT_OF_ONE_FILE as error:
                 told.ended_by = error.code
-                return told
             except (errors.ConnectorError, OSError) as error:
-                _fail(services, link, file, error)
                 told.failed += 1
-                if isinstance(error, OSError) or error.code == "limiter_unavailable":
-                    told.ended_by = "disk" if isinstance(error, OSError) else error.code
-                    return told
+                told.ended_by = _fail(services, link, file, error)
+            if told.ended_by:
+                return told
     return told
 
 
@@ -91,7 +99,7 @@ class _FileReader:
                 self._grant = services.tokens.renewed(self._grant)
                 found = self._port.file(file.record_id, sink, self._call(), sha256=file.sha256)
             services.shelf.keep(owner, sink, found.sha256)
-        with services.database.transaction() as tx:
+        with _of_the_living(services, self._link) as tx:
             files.keep(
                 tx,
                 organisation_id=owner,
@@ -108,24 +116,42 @@ class _FileReader:
         return dext.Call(access, CallClass.FILE)
 
 
+@contextmanager
+def _of_the_living(services: Services, link: Link) -> Iterator[Transaction]:
+    """A transaction during which nobody erases the organisation; raises ErasedError when somebody has."""
+    with services.database.transaction() as tx:
+        if organisations.hold(tx, link.id):
+            yield tx
+            return
+    services.shelf.forget(link.organisation_id)
+    raise ErasedError
+
+
 def _wanted(services: Services, connection_id: str) -> list[WantedFile]:
     with services.database.reading() as tx:
         return files.wanted(tx, services.shape(ITEMS), connection_id, AT_ONCE)
 
 
-def _fail(services: Services, link: Link, file: WantedFile, error: errors.ConnectorError | OSError) -> None:
+def _fail(
+    services: Services, link: Link, file: WantedFile, error: errors.ConnectorError | OSError
+) -> str | None:
+    """Note why this file is not here; returns what ends the turn, as it would end every other file too."""
     if isinstance(error, OSError):
         why = error.strerror or type(error).__name__
         code, sentence = "disk", NO_ROOM.format(folder=services.settings.files_folder, why=why)
     else:
         code, sentence = error.code, error.sentence
-    with services.database.transaction() as tx:
-        files.fail(
-            tx,
-            organisation_id=link.organisation_id,
-            connection_id=link.id,
-            file=file,
-            code=code,
-            sentence=sentence,
-            again=not isinstance(error, FOR_GOOD),
-        )
+    try:
+        with _of_the_living(services, link) as tx:
+            files.fail(
+                tx,
+                organisation_id=link.organisation_id,
+                connection_id=link.id,
+                file=file,
+                code=code,
+                sentence=sentence,
+                again=not isinstance(error, FOR_GOOD),
+            )
+    except ErasedError:
+        return "erased"
+    return code if code in ENDS_THE_TURN else None

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,14 +17,17 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from sandbox.testing import Sandbox
-from store import files, items, organisations
+from store import erasure, files, items, organisations
+from store.models import files as file_rows
 from store.models import publications
+from store.models import usage as usage_rows
 from store.tables import table_of
 from sync.arrivals import ItemRefusedError, take_in
 from sync.files import ITEMS, Fetched, fetch
 from sync.providers import SHAPES
 from sync.shelf import LEFT_BEHIND, Shelf
 from tests.integration.engine import ROOMY, Engine, engine
+from tests.integration.workers import wait_until
 
 SHAPE = SHAPES[ITEMS]
 
@@ -151,6 +155,27 @@ def test_what_goes_wrong_with_one_file_says_why_and_holds_up_no_other(dext: Engi
     dext.pass_time(timedelta(minutes=2))
     assert fetched(dext, acme).stored == 1
     assert sorted(missing(dext, acme)) == sorted([first.record_id, third.record_id])
+
+
+def test_a_file_that_comes_while_its_organisation_is_erased_is_not_kept(
+    dext: Engine, acme: str, other: str
+) -> None:
+    assert fetched(dext, other).stored
+    owner, others = link(dext, acme).organisation_id, on_disk(dext)
+    dext.sandbox.faults("held", endpoint="dext.file", tenant=dext.accounts[acme], count=1)
+    with ThreadPoolExecutor() as pool:
+        in_hand = pool.submit(fetch, dext.services, link(dext, acme).id)
+        wait_until(lambda: not dext.sandbox.faults_left(), "the file is on its way")
+        with dext.services.database.transaction() as tx:
+            erasure.erase(tx, organisations.find(tx, acme), SHAPES.values(), actor="test")
+        dext.services.shelf.forget(owner)
+        dext.sandbox.clear_faults()
+
+        assert (in_hand.result().stored, in_hand.result().ended_by) == (0, "erased")
+    with dext.services.database.reading() as tx:
+        assert tx.execute(select(file_rows).where(file_rows.c.organisation_id == owner)).all() == []
+        assert tx.execute(select(usage_rows).where(usage_rows.c.organisation_id == owner)).all() == []
+    assert on_disk(dext) == others
 
 
 def test_files_take_no_worker_from_records_and_no_connection_is_sent_for_twice(dext: Engine) -> None:
