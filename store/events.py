@@ -14,16 +14,18 @@ from store.models import events, organisations
 
 
 class EventsGoneError(Exception):
-    """Some of the events asked for are no longer kept: going on would skip them.
+    """Some of the events asked for are not kept: going on would skip them.
 
     `goes_on_after`: the number after which to go on, once the records were compared or copied anew.
     """
 
     def __init__(self, after: int, oldest: int, newest: int) -> None:
-        super().__init__(
+        why = (
             f"Events {after + 1} to {oldest - 1} are no longer kept; going on after {after} would skip them."
-            f" Copy the records anew, and then go on after {newest}."
+            if after < oldest
+            else f"There is no event {after}, the newest is {newest}: the database is an older one, restored."
         )
+        super().__init__(f"{why} Copy the records anew, and then go on after {newest}.")
         self.goes_on_after = newest
 
 
@@ -105,12 +107,13 @@ def _parts(
 def read(scope: Scope, *, after: int | None = None, limit: int = 1000) -> Iterator[Event]:
     """This organisation's events after a sequence, in order; None: from the oldest that is kept.
 
-    Raises EventsGoneError, never skips, when events after that one are no longer kept.
+    Raises EventsGoneError, never skips, when events after that one are no longer kept, or that one is not
+    known here.
     """
     last, oldest = newest(scope), _oldest(scope)
     if after is None:
         after = oldest - 1
-    elif after < oldest - 1:
+    elif not oldest - 1 <= after <= last:
         raise EventsGoneError(after, oldest, last)
     query = scope.select(events).where(events.c.sequence > after).order_by(events.c.sequence).limit(limit)
     for row in scope.tx.execute(query):
