@@ -9,7 +9,7 @@ from sqlalchemy import Table, and_, case, false, func, or_, select, update
 from store.database import Transaction
 from store.feeds import CLAIMS_PER_CONNECTION, busy_by_connection, due_beside, lateness
 from store.models import connections, decisions, feeds, grants, runs
-from store.runs import UNTIL_RECONNECTED, Message
+from store.runs import CHANGES_TELL, UNTIL_RECONNECTED, Message
 
 # A message that nobody claimed for this long is taken for lost and sent again; the queueing lock, which
 # would hold it back, has run out by then.
@@ -25,7 +25,8 @@ def recover(tx: Transaction) -> int:
     """What lost its lease goes on, and what is snoozed wakes when its time has come.
 
     A comparison that keeps failing wakes for the read that is due, to give way to it. What waits for a
-    reconnect wakes when the connection is there: it may have come while that was on its way to bed.
+    reconnect wakes when the connection is there: it may have come while that was on its way to bed, or while
+    the old consent's refusal was.
     """
     recovered = 0
     for table in WORK:
@@ -34,7 +35,10 @@ def recover(tx: Transaction) -> int:
             .where(lockable(tx, table, and_(table.c.state == "running", table.c.lease_until < tx.now)))
             .values(state="queued", slice=table.c.slice + 1, lease_until=None, published_at=None)
         )
-        is_reconnected = and_(table.c.reason.in_(UNTIL_RECONNECTED), table.c.feed_id.in_(_reachable()))
+        is_reconnected = or_(
+            and_(table.c.reason.in_(UNTIL_RECONNECTED), table.c.feed_id.in_(_reachable())),
+            and_(table.c.reason == "permission missing", _agreed_since(table)),
+        )
         stands = _stands_in_the_way(tx) if table is runs else false()
         may_wake = or_(table.c.not_before <= tx.now, is_reconnected, stands)
         woken = tx.execute(
@@ -56,13 +60,19 @@ def _reachable() -> Any:
     )
 
 
+def _agreed_since(table: Table) -> Any:
+    """The organisation was connected anew after this was claimed: what was refused is the old consent."""
+    anew = and_(connections.c.id == table.c.connection_id, connections.c.state_since > table.c.claimed_at)
+    return select(connections.c.id).where(anew, connections.c.state == "connected").exists()
+
+
 def _stands_in_the_way(tx: Transaction) -> Any:
-    """A comparison that keeps failing while a read is due."""
+    """A comparison that keeps failing while a read is due, and would make room for it."""
     return and_(
         runs.c.full,
         runs.c.reason.in_(["back-off", "filter ignored"]),
         runs.c.feed_id.in_(
-            select(feeds.c.id).where(feeds.c.newest_at.is_not(None), feeds.c.due_at <= tx.now)
+            select(feeds.c.id).where(feeds.c.newest_at.is_not(None), feeds.c.due_at <= tx.now, CHANGES_TELL)
         ),
     )
 

@@ -34,6 +34,8 @@ LEASE = timedelta(seconds=45)
 OUR_REASONS = frozenset({"day reserve", "back-off", "backlog", "filter ignored", "permission missing"})
 # A feed's error code: the provider does not obey what changed-since reads ask for.
 FILTER_IGNORED = "filter_ignored"
+# Where the provider does obey, so that a read of what changed is of use.
+CHANGES_TELL = func.coalesce(feeds.c.error_code, "") != FILTER_IGNORED
 # Somebody waits for what these runs read.
 PRESSED = ("press", "follow-up")
 # So many single records are read before the list has its turn.
@@ -336,8 +338,9 @@ def end(tx: Transaction, claim: Claim) -> Ending:
     """
     _end_row(tx, claim, "done")
     feed = tx.execute(select(feeds).where(feeds.c.id == claim.feed_id)).one()
+    # The clock may have been set back since that read.
     slot = next_due(
-        claim.first_read_at + (feed.stretch - 1) * claim.cadence,
+        min(claim.first_read_at, tx.now) + (feed.stretch - 1) * claim.cadence,
         phase=timedelta(seconds=feed.phase_seconds),
         cadence=claim.cadence,
     )
@@ -439,8 +442,7 @@ def must_yield(tx: Transaction, claim: Claim) -> bool:
     Nobody does where such reads are of no use, because the provider ignores what they ask.
     """
     waits = or_(feeds.c.asked > feeds.c.served, feeds.c.due_at <= tx.now)
-    of_use = func.coalesce(feeds.c.error_code, "") != FILTER_IGNORED
-    return bool(tx.execute(select(and_(waits, of_use)).where(_of(claim))).scalar_one())
+    return bool(tx.execute(select(and_(waits, CHANGES_TELL)).where(_of(claim))).scalar_one())
 
 
 def _load(cursor: str | None) -> dict[str, Any] | None:

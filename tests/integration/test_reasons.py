@@ -6,14 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from bench.week.clocks import Clocks, MovedLimiter
 from config.limits import Outage
 from connectors.transport import Transport
 from sandbox.testing import Sandbox
 from store import organisations, runs, vanished
+from store.models import feeds
 from store.organisations import UnknownResourceError
 from sync.providers import limits_of, open_providers
+from sync.run import run_slice
 from sync.services import SHAPES
 from tests.integration.engine import ROOMY, Engine, engine
 
@@ -289,6 +292,20 @@ def test_a_missing_permission_stops_its_resource_until_a_press_or_a_reconnect(wh
     assert set(lines(whole_engine, one).values()) == {FRESH}
 
 
+def test_a_permission_that_an_old_consent_lacked_stops_nothing_of_the_new_one(whole_engine: Engine) -> None:
+    one, _ = synced(whole_engine)
+    whole_engine.sandbox.faults("scope", endpoint="Quotes", tenant=whole_engine.tenants[one])
+    claim = whole_engine.claim(whole_engine.press(one, QUOTES).messages[0])
+    assert claim
+
+    whole_engine.connect(resources=RESOURCES)  # while that is on its way
+    assert run_slice(whole_engine.services, claim).reason == "permission missing"
+    whole_engine.sandbox.clear_faults()
+    whole_engine.settle()
+
+    assert lines(whole_engine, one) == all_fresh()
+
+
 def test_what_the_provider_does_not_offer_is_off_until_one_reconnects(whole_engine: Engine) -> None:
     one, other = synced(whole_engine)
     whole_engine.sandbox.faults("status", status=501, endpoint="Quotes", tenant=whole_engine.tenants[one])
@@ -317,6 +334,27 @@ def test_a_list_of_the_wrong_kind_needs_action_and_is_tried_again_by_itself(whol
     whole_engine.pass_time(timedelta(seconds=16))
     whole_engine.settle()
     assert lines(whole_engine, one) == all_fresh()
+
+
+def test_a_comparison_of_an_ignored_filter_waits_its_time_however_late_the_feed_is(
+    whole_engine: Engine,
+) -> None:
+    one, _ = synced(whole_engine, resources=["xero.contacts"])
+    whole_engine.sandbox.faults(
+        "filter_ignored", endpoint="Contacts", tenant=whole_engine.tenants[one], count=1000
+    )
+    whole_engine.pages_of("xero.contacts", 10)  # a comparison of several pages seeks its way with the filter
+    whole_engine.sync(one, "xero.contacts", full=True)
+    assert lines(whole_engine, one) == {"xero.contacts": ("action needed", "filter ignored")}
+    with whole_engine.services.database.transaction() as tx:
+        mine = feeds.c.id == organisations.feed_of(tx, organisations.find(tx, one), "xero.contacts")
+        tx.execute(update(feeds).where(mine).values(due_at=tx.now))
+    before = whole_engine.sandbox.last_call()
+
+    assert [whole_engine.tick() for _ in range(3)] == [[], [], []]
+
+    asked = whole_engine.sandbox.calls(after=before)
+    assert [call for call in asked if call["tenant"] == whole_engine.tenants[one]] == []
 
 
 def test_a_held_vanish_needs_a_persons_word(whole_engine: Engine) -> None:
