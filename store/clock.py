@@ -13,7 +13,7 @@ from sqlalchemy import Table, and_, literal, select, update
 from config.cadence import COMPARISON
 from store.database import Transaction
 from store.feeds import seconds_between
-from store.models import decisions, duties, feeds, files, grants, markers, runs
+from store.models import decisions, duties, feeds, files, grants, markers, presses, runs
 
 MARKER = "clock"
 # Beats of several machines read one clock; a failover may change it by a moment without any harm.
@@ -21,6 +21,8 @@ LEAST_JUMP = timedelta(seconds=5)
 # So that not each tick writes.
 NOTED_EVERY = timedelta(seconds=2)
 MOMENT = timedelta(microseconds=1)
+# What was read by the wrong time was read by now, or long before: it answers nobody who asks from here on.
+LONG_BEFORE = timedelta(days=1)
 
 
 def set_back_by(tx: Transaction) -> timedelta | None:
@@ -50,6 +52,11 @@ def put_right(tx: Transaction, *, lease: timedelta) -> None:
         (feeds, too_far, {"due_at": now}),
         (feeds, feeds.c.last_start_at > now, {"last_start_at": now}),
         (feeds, feeds.c.full_due_at > now + COMPARISON, {"full_due_at": now}),
+        (feeds, feeds.c.full_asked_at > now, {"full_asked_at": now}),
+        (feeds, feeds.c.full_started_at > now, {"full_started_at": now - LONG_BEFORE}),
+        (feeds, feeds.c.last_full_read_at > now, {"last_full_read_at": now - LONG_BEFORE}),
+        (presses, presses.c.pressed_at > now, {"pressed_at": now}),
+        (runs, and_(runs.c.ended_at.is_(None), runs.c.first_read_at > now), {"first_read_at": now}),
         (files, files.c.not_before > now, {"not_before": now}),
         (duties, duties.c.due_at > now, {"due_at": now}),
         # Whether a token lasts is not known any more: each is refreshed at its next use.

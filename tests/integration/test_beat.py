@@ -27,8 +27,9 @@ from store import presses, runs
 from store.database import Database
 from store.dispatch import RESEND_AFTER
 from store.duties import keep as keep_duties
-from store.feeds import CLAIMS_PER_CONNECTION, next_due, phase_of
+from store.feeds import CLAIMS_PER_CONNECTION, full_done, next_due, phase_of
 from store.models import connections, duties, feeds
+from store.models import presses as press_rows
 from store.models import runs as run_rows
 from store.runs import Claim, Message
 from sync.services import Services, open_services
@@ -322,6 +323,36 @@ def test_a_clock_that_ran_a_year_ahead_costs_one_tick_once_it_is_set_back(house:
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["clock_set_back"]
     with pytest.raises(runs.LeaseLostError), house.database.transaction() as tx:
         runs.renew(tx, claims[1])
+
+
+def test_what_was_half_read_by_a_wrong_clock_is_planned_by_the_right_one(house: House) -> None:
+    (feed_id,) = house.connect("acme", {"xero.list_0": HOUR})
+    ticker = house.ticker()
+    house.pass_time(timedelta(days=30))
+    ticker.tick()
+    (message,) = house.queues.take_all("sync")
+    claim = house.claim(message)
+    assert claim
+    with house.database.transaction() as tx:
+        runs.renew(tx, claim, runs.Tally(pages=1))
+        full_done(tx, feed_id, tx.now)
+        rest = runs.release(tx, claim)
+        by_the_wrong_time = presses.press(tx, feed_id, by="test", full=True)
+    assert rest
+
+    house.pass_time(-timedelta(days=30))
+    claim = house.claim(rest)
+    ticker.tick()
+    assert claim
+    house.end(claim)
+
+    with house.database.reading() as tx:
+        feed = tx.execute(select(feeds).where(feeds.c.id == feed_id)).one()
+        assert feed.due_at <= tx.now + HOUR
+        told = tx.execute(select(press_rows).where(press_rows.c.id == by_the_wrong_time.id)).one()
+        # Nothing was compared since anybody pressed: that answers neither press.
+        assert feed.last_full_read_at < told.pressed_at <= tx.now
+        assert feed.full_asked_at <= tx.now
 
 
 def test_a_run_whose_worker_died_goes_on_with_its_next_slice(house: House) -> None:
