@@ -1,4 +1,4 @@
-"""`ledgertide demo`: read everything, edit at the provider, press, and compare every record."""
+"""`ledgertide demo`: read all, edit at the provider, press, decide, be told, and compare every record."""
 
 import time
 from collections import defaultdict
@@ -10,9 +10,11 @@ from celery import Celery
 
 from config.logging import configure
 from ledgertide.api import Door, PressHandle
+from ledgertide.demo.approvals import Approvals
 from ledgertide.demo.cost import Meter
 from ledgertide.demo.edits import Customer, People
 from ledgertide.demo.report import Report, judge, show
+from ledgertide.demo.telling import edit_and_hear
 from ledgertide.embedded.first_start import connect_sandbox
 from ledgertide.embedded.live import summary
 from ledgertide.embedded.picture import waits
@@ -57,12 +59,16 @@ def _demonstrate(system: System, app: Celery, tell: Callable[[str], None]) -> Re
     first_fresh = _first_fresh(services, began_at)
     tell(f"All {first.feeds} feeds are fresh after {read_seconds:.1f} s. Now edits and presses ...")
     pressed_at = time.monotonic()
-    people = People(system.doors, Door(app))
-    presses = _edit_and_press(system, app, people)
+    people, approvals = People(system.doors, Door(app)), Approvals(system.doors, app)
+    customers = _customers(services)
+    presses = _edit_and_press(system, customers, people, approvals)
     press_seconds = time.monotonic() - pressed_at
-    tell(f"{presses} presses were answered after {press_seconds:.1f} s. Comparing every record ...")
+    tell(f"{presses} presses were answered after {press_seconds:.1f} s. Now approvals, then webhooks ...")
+    decided = approvals.approve()
+    told = edit_and_hear(system, services, customers[::3])
+    tell("Comparing every record ...")
     cost = meter.read()
-    return judge(
+    report = judge(
         services,
         system.doors,
         cost=cost,
@@ -72,6 +78,8 @@ def _demonstrate(system: System, app: Celery, tell: Callable[[str], None]) -> Re
         presses=presses,
         edits=people.done,
     )
+    report.decided, report.told = decided, told
+    return report
 
 
 @contextmanager
@@ -126,19 +134,27 @@ def _first_fresh(services: Services, since: datetime) -> dict[str, float]:
     return latest
 
 
-def _edit_and_press(system: System, app: Celery, people: People) -> int:
-    """In a third of the organisations people edit, in a third silently, in a third they remove."""
-    with app.services.database.reading() as tx:
+def _customers(services: Services) -> list[Customer]:
+    with services.database.reading() as tx:
         slugs = {one.id: one.slug for one in organisations.everyone(tx)}
         links = organisations.every_link(tx)
     tenants: dict[str, dict[str, str]] = defaultdict(dict)
     for link in links:
         tenants[slugs[link.organisation_id]][link.provider] = link.tenant_id
-    customers = [Customer(slug, tenants[slug]) for slug in sorted(tenants)]
+    return [Customer(slug, tenants[slug]) for slug in sorted(tenants)]
+
+
+def _edit_and_press(system: System, customers: list[Customer], people: People, approvals: Approvals) -> int:
+    """In a third of the organisations people edit, in a third silently, in a third they remove.
+
+    Where they edit silently, bills are handed in besides, which are to be approved.
+    """
+    approvals.hand_in(customers[1::3])
     removed = people.remove(customers[2::3])
     handles = [
         *people.edit(customers[::3]),
         *people.edit_silently(customers[1::3]),
+        *people.read_invoices(customers[1::3]),
         *people.read_whole(removed),
     ]
     _await_presses(system, handles)

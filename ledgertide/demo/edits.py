@@ -83,6 +83,10 @@ class People:
             self._do(customer, resource, "silent", 2)
         return self.read_whole(dealt)
 
+    def read_invoices(self, customers: Iterable[Customer]) -> list[PressHandle]:
+        """Press for the bills that were handed in."""
+        return [self.door.sync_now(customer.slug, "xero.invoices", by=BY) for customer in customers]
+
     def remove(self, customers: Sequence[Customer]) -> list[tuple[Customer, str]]:
         """Take records away without a word: two full reads that agree must miss them."""
         dealt = deal([resource for resource in RESOURCES if resource not in KEPT], customers)

@@ -1,12 +1,14 @@
-"""What the demo found: the comparison per resource, the calls, and what they cost."""
+"""What the demo found: the comparison per resource, the calls, what they cost, decisions, webhooks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ledgertide.demo.approvals import Decided
 from ledgertide.demo.comparison import Difference, add_up, compare_with_dump, told_by
 from ledgertide.demo.edits import RESOURCES
+from ledgertide.demo.telling import Told
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from ledgertide.output import console, say, table
 from store import organisations
@@ -57,6 +59,8 @@ class Report:
     press_seconds: float
     cpu_ms_per_call: dict[str, float]
     differing: list[str]
+    decided: Decided | None = None
+    told: Told | None = None
     whole_seconds: float = 0.0
 
     @property
@@ -80,9 +84,18 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is missing, extra, stale, or was refused, and there was something to compare."""
+        """Whether nothing is missing, extra, stale, or was refused, and there was something to compare.
+
+        And each decision was applied once or is a real conflict, each change that was told of is here.
+        """
         total = self.total
-        return total.at_provider > 0 and not (total.missing or total.extra or total.stale or total.refused)
+        different = total.missing or total.extra or total.stale or total.refused
+        return total.at_provider > 0 and not different and not self.flaws
+
+    @property
+    def flaws(self) -> list[str]:
+        """What is wrong with decisions and webhooks."""
+        return [flaw for part in (self.decided, self.told) if part for flaw in part.flaws]
 
     def facts(self) -> dict[str, Any]:
         """For programs."""
@@ -173,10 +186,29 @@ def show(report: Report) -> None:
         f"{report.presses} presses answered in {report.press_seconds:.1f} s, "
         f"{report.whole_seconds:.1f} s in all."
     )
+    _show_both_ways(report)
     verdict = "The store equals the provider." if report.is_good else "The store DIFFERS from the provider."
     if report.total.refused and not report.differing:
         verdict = f"The provider refused {report.total.refused} calls."
+    if report.flaws and not report.differing:
+        verdict = "NOT everything that was decided or told came to where it belongs."
     say(verdict)
+
+
+def _show_both_ways(report: Report) -> None:
+    if decided := report.decided:
+        say(
+            f"{decided.pushed} decisions pushed in {decided.seconds:.1f} s: {decided.applied_once} applied"
+            f" once by Xero's count, {decided.conflicts} in conflict: somebody else had changed the bill."
+        )
+    if told := report.told:
+        say(
+            f"{told.sent} webhooks sent, {told.doubled} of them doubled, {told.forged} forged and refused: "
+            f"{told.stored} changes stored, {told.median_seconds:.1f} s (median) after the event, "
+            f"{told.longest_seconds:.1f} s at most."
+        )
+    for flaw in report.flaws:
+        say(flaw)
 
 
 def _told(row: Row) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 PATIENCE_SECONDS = 30.0
@@ -42,16 +42,35 @@ class SandboxDoors:
         return list(self._json("GET", f"calls?after={after}")["calls"])
 
     def edit(
-        self, tenant_id: str, resource: str, action: str, *, count: int = 1, ids: Sequence[str] | None = None
+        self,
+        tenant_id: str,
+        resource: str,
+        action: str,
+        *,
+        count: int = 1,
+        ids: Sequence[str] | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> list[str]:
-        """Change records as a person would, at Xero or in Dext; returns their ids."""
+        """Change records as a person would, at Xero or in Dext, or to these fields; returns their ids."""
         chosen: dict[str, Any] = {"count": count} if ids is None else {"ids": list(ids)}
         wish = {"tenant": tenant_id, "resource": resource, "action": action, **chosen}
+        wish |= {"fields": dict(fields)} if fields else {}
         return list(self._json("POST", "edit", wish)["ids"])
 
-    def subscribe(self, url: str, key: str) -> bool:
-        """Let the sandbox's Xero tell an address of every edit; whether it was there and knew the key."""
-        return bool(self._json("POST", "webhooks", {"url": url, "key": key})["ready"])
+    def subscribe(self, url: str, key: str, **habits: float) -> bool:
+        """Let the sandbox's Xero tell an address of every edit; whether it was there and knew the key.
+
+        Habits: how untidily, as the sandbox names it (`double`, `forge`, ...).
+        """
+        return bool(self._json("POST", "webhooks", {"url": url, "key": key, **habits})["ready"])
+
+    def posted(self) -> dict[str, Any]:
+        """How many deliveries of webhooks are `under_way`, and each attempt that was `posted`."""
+        return dict(self._json("GET", "webhooks"))
+
+    def applied(self, tenant_id: str) -> dict[str, dict[str, int]]:
+        """By document: how often clients brought it to which status."""
+        return dict(self._json("GET", f"writes/{tenant_id}")["applied"])
 
     def _json(self, method: str, door: str, body: dict[str, Any] | None = None) -> Any:
         return json.loads(self._text(method, door, body))

@@ -30,5 +30,8 @@ def test_it_ends_with_a_store_that_equals_the_provider(tmp_path: Path) -> None:
     assert [name for name in RESOURCES if not rows[name]["at_provider"]] == []
     assert [name for name in RESOURCES if rows[name]["calls"] == 0] == []
     assert min(report["edits"][done] for done in ("edit", "add", "archive", "merge", "silent", "remove")) > 0
+    decided, told = report["decided"], report["told"]
+    assert (decided["pushed"], decided["applied_once"], decided["conflicts"]) == (3, 2, 1)
+    assert min(told["sent"], told["stored"], told["median_seconds"]) > 0
     assert report["presses"] > len(RESOURCES)
     assert set(report["cpu_ms_per_call"]) >= {"redis", "sandbox", "beat", "worker", "worker_now"}

@@ -4,11 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from ledgertide.demo.approvals import Decided
 from ledgertide.demo.report import Report, Row, show
+from ledgertide.demo.telling import Told
 
 GOOD = Row("xero.contacts", 5, 5, 0, 0, 0, calls=3, refused=0, seconds=1.0)
 SHARED = Row("xero.tracking_options", 2, 2, 0, 0, 0, calls=None, refused=0, seconds=1.0)
 OFF = Row("xero.journals", 0, 0, 0, 0, 0, calls=0, refused=0, seconds=0.0, off=True)
+
+
+DECIDED = Decided(3, 2, 1, 1.5)
+TOLD = Told(9, 2, 3, 4, 0.8, 2.1)
 
 
 def report(*rows: Row) -> Report:
@@ -40,6 +46,23 @@ def test_a_list_that_is_off_says_so_and_is_not_missing(capsys: pytest.CaptureFix
 def test_one_difference_or_refusal_is_enough_to_fail(how: str) -> None:
     assert report(GOOD).is_good
     assert not report(GOOD, replace(SHARED, **{how: 1})).is_good
+
+
+def test_decisions_and_webhooks_are_told_and_one_flaw_is_enough_to_fail(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good = replace(report(GOOD), decided=DECIDED, told=TOLD)
+    bad = replace(good, decided=replace(DECIDED, flaws=("acme bill 7: conflict, applied {}.",)))
+
+    show(good)
+    show(bad)
+
+    said = capsys.readouterr().out
+    assert "3 decisions pushed in 1.5 s: 2 applied once" in said
+    assert "4 changes stored, 0.8 s (median)" in said
+    assert "acme bill 7" in said.split("The store equals the provider.")[1]
+    assert good.is_good
+    assert not bad.is_good
 
 
 def test_nothing_compared_is_not_good() -> None:
