@@ -47,7 +47,7 @@ LIMITS = {
     )
 }
 DEADLINE = "3s"
-WEB = ("-m", "web")  # what follows `python` in the Procfile
+WEB_WORDS = ("-m", "web")  # what follows `python` in the Procfile
 PAGE = 15  # so that a list has many pages, and a slice several
 
 
@@ -93,7 +93,7 @@ def live(birth: Birth) -> None:
     points.watch(_Watcher(folder, birth.name, birth.arm))
     app = own_app(load_settings())
     app.open_services = partial(_open, clock=folder / "clock", pace=PACE if birth.hurry else UNHURRIED)
-    if birth.words == WEB:
+    if birth.words == WEB_WORDS:
         listen(app)
     else:
         app.start(list(birth.words))

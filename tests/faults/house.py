@@ -26,7 +26,7 @@ from store.models import connections, feeds
 from store.presses import Press
 from sync.services import SHAPES, Services, open_services
 from tasks import enqueue
-from tests.faults.child import DEADLINE, LIMITS, PACE, WEB, Arm, Birth
+from tests.faults.child import DEADLINE, LIMITS, PACE, WEB_WORDS, Arm, Birth
 from tests.faults.nursery import Nursery
 from tests.faults.proxy import Proxy
 from tests.integration.engine import Engine
@@ -42,6 +42,7 @@ DAY = 1_000_000  # calls: an hour's cadence of seconds would not fit into a day'
 TICK_SECONDS = 1.0
 WORKERS = ("worker1", "worker2", "worker3", "worker_now")
 BEATS = ("beat1", "beat2")
+WEB = ("web",)
 # Where somebody in this house can die. Nobody here decides: test_decisions_survive.py walks those steps.
 STEPS = tuple(point for point in POINTS if not point.startswith("decision."))
 
@@ -164,8 +165,8 @@ def words_of(name: str) -> tuple[str, ...]:
     kind = name if name == "worker_now" else name.rstrip("0123456789")
     words = shlex.split(read_procfile(PROCFILE)[kind])
     if kind == "web":
-        assert tuple(words[1:]) == WEB
-        return WEB
+        assert tuple(words[1:]) == WEB_WORDS
+        return WEB_WORDS
     assert words[:3] == ["celery", "-A", "workers"]
     return tuple(f"{name}@%h" if "@" in word else word for word in words[3:])
 

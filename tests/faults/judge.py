@@ -31,6 +31,8 @@ class Verdict:
     twice: list[str] = field(default_factory=list)
     lost_presses: list[str] = field(default_factory=list)
     missed_events: list[str] = field(default_factory=list)
+    both_ways: list[str] = field(default_factory=list)
+    """What is wrong with decisions and webhooks."""
     calls: int = 0
     runs: int = 0
 
@@ -46,7 +48,8 @@ class Verdict:
             f"{len(self.missed_events)} events never shown": self.missed_events,
             f"{self.refused} calls refused": range(self.refused),
         }
-        return [f"{what}: {', '.join(map(str, found[:5]))}" for what, found in told.items() if found]
+        flaws = [f"{what}: {', '.join(map(str, found[:5]))}" for what, found in told.items() if found]
+        return flaws + self.both_ways
 
 
 def settle(house: House) -> None:

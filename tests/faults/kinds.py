@@ -15,8 +15,9 @@ from typing import Literal
 import psycopg
 from sqlalchemy import make_url
 
+from config.points import POINTS, WEB_POINTS
 from tests.faults.child import PACE, Arm
-from tests.faults.house import BEATS, STEPS, WORKERS, House
+from tests.faults.house import BEATS, WEB, WORKERS, House
 
 # Two lanes run at once: one hits the processes, the other what they stand on.
 Lane = Literal["processes", "surroundings"]
@@ -53,8 +54,9 @@ def _kill(names: tuple[str, ...]) -> Callable[[House, random.Random], None]:
 
 def _kill_at_a_point(house: House, source: random.Random) -> None:
     """A successor that kills itself in the middle of a step, at its first or twentieth time."""
-    point = source.choice(STEPS)
-    name = source.choice(BEATS if point.startswith("tick.") else WORKERS)
+    point = source.choice((*POINTS, *WEB_POINTS))
+    whose: dict[str, tuple[str, ...]] = {"tick": BEATS, "delivery": WEB}
+    name = source.choice(whose.get(point.split(".")[0], WORKERS))
     house.end(name)
     house.start(name, arm=Arm(point, nth=source.randint(1, 20)))
     with contextlib.suppress(TimeoutError):  # a rare one
@@ -77,7 +79,7 @@ def _freeze(names: tuple[str, ...]) -> Callable[[House, random.Random], None]:
 
 def _roll(house: House, source: random.Random) -> None:
     """SIGTERM, then its successor."""
-    name = source.choice((*WORKERS, *BEATS))
+    name = source.choice((*WORKERS, *BEATS, *WEB))
     house.end(name, signal.SIGTERM)
     house.start(name)
 
@@ -229,6 +231,7 @@ def _clock(house: House, source: random.Random) -> None:
 KINDS: Mapping[str, Kind] = {
     "worker killed": Kind("processes", _kill(WORKERS)),
     "beat killed": Kind("processes", _kill(BEATS)),
+    "web killed": Kind("processes", _kill(WEB)),
     "killed at a point": Kind("processes", _kill_at_a_point),
     "worker frozen": Kind("processes", _freeze(WORKERS)),
     "beat frozen": Kind("processes", _freeze(BEATS)),

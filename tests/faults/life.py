@@ -38,6 +38,7 @@ class Life:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self.edits = 0
+        self.edited: set[str] = set()
         self.taken: list[str] = []
         self.refused = 0
         self.broken: BaseException | None = None
@@ -73,7 +74,8 @@ class Life:
             if self._removed[slug, resource] > REMOVED_AT_MOST:
                 action = "edit"
         try:
-            self._house.sandbox.edit(self._house.engine.tenants[slug], resource, action, count=1)
+            edited = self._house.sandbox.edit(self._house.engine.tenants[slug], resource, action, count=1)
+            self.edited |= set(edited)
             self.edits += 1
         except SandboxError:  # nothing left to archive or void
             return

@@ -3,7 +3,8 @@
     python -m tests.faults.soak --minutes 10 --database postgresql --seed 1
 
 Ends with 0 when the store equals the provider, record by record, no slot was run twice, no press is lost and
-no call was refused; prints what was done to it and how long it took to recover.
+no call was refused, each decision was applied once or met somebody else's edit, and each webhook counted
+once; prints what was done to it and how long it took to recover.
 """
 
 import argparse
@@ -19,14 +20,16 @@ from sqlalchemy import exists, select
 
 from store.database import DatabaseUnavailableError
 from store.models import runs
+from tests.faults.approvers import Approvers
 from tests.faults.follower import Follower
-from tests.faults.house import BEATS, WORKERS, House, house, until
+from tests.faults.house import BEATS, WEB, WORKERS, House, house, until
 from tests.faults.judge import judge, settle
 from tests.faults.kinds import KINDS, Kind, Lane
 from tests.faults.life import Life
 from tests.faults.nursery import Nursery
 from tests.faults.recovery import Watch
 from tests.faults.story import Story
+from tests.faults.webhooks import UNTIDY, Webhooks
 
 RECOVERS_WITHIN = 60.0
 PAUSE = (0.5, 3.0)  # seconds between two faults of one lane
@@ -44,18 +47,25 @@ def soak(
         Watch(home) as watch,
         Follower(home) as follower,
     ):
-        home.start(*BEATS, *WORKERS)
+        home.start(*BEATS, *WORKERS, *WEB)
         home.await_started(*BEATS, *WORKERS)
+        webhooks = Webhooks(home, **UNTIDY)
         over_at = time.monotonic() + length.total_seconds()
-        with Life(home, seed) as life:
+        with Life(home, seed) as life, Approvers(home, seed) as approvers:
             lane_names: tuple[Lane, ...] = ("processes", "surroundings")
             for running in [lanes.submit(_lane, home, lane, story, over_at, at_least) for lane in lane_names]:
                 running.result()
         story.staleness, story.stand = watch.longest_staleness, watch.longest_stand
         story.slowness = watch.clock.slowest
         story.edits, story.presses, story.refused_presses = life.edits, len(life.taken), life.refused
+        if not home.is_alive("web"):  # whoever starts while the database is away ends again
+            home.start("web")
+        webhooks.await_taken()
+        approvers.await_finished()
         settle(home)
         story.verdict = judge(home, life.taken, follower.missed())
+        story.verdict.both_ways = [*approvers.flaws(life.edited), *webhooks.flaws()]
+        story.both_ways = [approvers.told(), webhooks.told()]
     return story
 
 

@@ -22,6 +22,8 @@ class Story:
     edits: int = 0
     presses: int = 0
     refused_presses: int = 0
+    both_ways: list[str] = field(default_factory=list)
+    """What went out and what came in beside the reading."""
     verdict: Verdict | None = None
 
     @property
@@ -40,7 +42,7 @@ class Story:
             f"longest staleness of a feed {self.staleness:.1f} s, longest stand of a run {self.stand:.1f} s, "
             f"not counting that the machine was up to {self.slowness:.1f} times as slow as alone"
         )
-        return told + (_judged(self.verdict) if self.verdict else [])
+        return told + self.both_ways + (_judged(self.verdict) if self.verdict else [])
 
 
 def _recovered(name: str, found: list[float]) -> str:
