@@ -78,6 +78,10 @@ bench: $(VENV)/.dev ## measure what a decision of the limiter costs, beside bare
 storm: $(VENV)/.dev ## send 10,000 webhooks, half of them about one organisation, and judge what becomes of them
 	$(PY) -m bench.webhooks
 
+.PHONY: fairness
+fairness: $(VENV)/.dev ## measure how a huge import delays 300 others, and a press behind 100,000 due lists
+	$(PY) -m bench.fairness
+
 .PHONY: week
 week: $(VENV)/.dev ## simulate a week of 20 organisations (DAYS=7 ORGANISATIONS=20 SEED=n) and judge every promise
 	$(PY) -m bench.week --days $(or $(DAYS),7) --organisations $(or $(ORGANISATIONS),20) $(if $(SEED),--seed $(SEED))

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 # To be preloaded by whoever starts many: its imports cost ten times what a sandbox does else.
 PRELOAD = "sandbox.__main__"
 
