@@ -30,7 +30,7 @@ from store.models import runs as run_rows
 from sync.services import Pace
 from tasks import enqueue
 from tests.integration.engine import FEW, Engine, engine
-from tests.integration.workers import PATIENCE_SECONDS, WORKER_MARK, Queues, app_of, wait_until, worker
+from tests.integration.workers import WORKER_MARK, Queues, app_of, wait_until, worker
 from tests.services.installation import environment_for
 from workers.celery import make_app
 
@@ -446,7 +446,6 @@ def own_process(environment: dict[str, str], *words: str) -> subprocess.Complete
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE_SECONDS,
         env=environment_with(environment),
         cwd=ROOT,
     )
