@@ -14,6 +14,7 @@ from config.logging import configure
 from config.settings import Settings, load_settings
 from sync.services import open_services
 from workers import lifecycle  # noqa: F401 - its signals open and close the services
+from workers.broker import outlive_redis
 from workers.queues import QUEUES, ROUTES
 
 # A message whose worker died is restored by the broker after this; longer than any slice. Nothing relies
@@ -78,6 +79,7 @@ def make_app(settings: Settings) -> Celery:
 
 def own_app(settings: Settings) -> Celery:
     """The app of a process that is all ours (worker, beat, Flower): the default one, with our log lines."""
+    outlive_redis()
     app = make_app(settings)
     app.set_default()
     setup_logging.connect(_log_lines)

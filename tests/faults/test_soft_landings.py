@@ -116,6 +116,26 @@ def test_a_clock_that_ran_ahead_delays_nobody_once_it_is_set_back(home: House) -
     assert "clock_set_back" in home.log("beat1") + home.log("beat2")
 
 
+def test_workers_outlive_a_redis_that_dies_while_they_hold_messages(home: House) -> None:
+    tenants = [home.engine.tenants[slug] for slug in home.slugs]
+    for tenant in tenants:
+        home.sandbox.faults("held", endpoint="Contacts", tenant=tenant)
+    for slug in home.slugs:
+        home.press(slug, CONTACTS)
+    until(lambda: not home.sandbox.faults_left(), 30, "their answers are held")
+
+    assert home.valkey.process
+    home.valkey.process.kill()
+    home.valkey.stop()
+    home.proxies["redis"].cut()
+    home.sandbox.clear_faults()
+    until(lambda: "Connection to broker lost" in home.log("worker1"), 30, "the workers notice")
+    home.valkey.start()
+
+    _answer_a_press(home)
+    assert all(map(home.is_alive, (*WORKERS, *BEATS)))
+
+
 def test_a_wiped_redis_costs_a_tick_and_a_run(home: House) -> None:
     with Watch(home) as watch:
         for _ in range(3):
