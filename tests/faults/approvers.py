@@ -68,7 +68,7 @@ class Approvers:
         counted = [self._house.sandbox.writes(each) for each in self._house.engine.tenants.values()]
         applied = {name: times for told in counted for name, times in told["applied"].items()}
         notes = {name: texts for told in counted for name, texts in told["notes"].items()}
-        self.outcomes = Counter(lines[bill.id].outcome for bill in self.decided if bill.id in lines)
+        self.outcomes = Counter(_outcome(lines.get(bill.id)) for bill in self.decided)
         found = []
         for bill in self.decided:
             came = _came(lines.get(bill.id), applied.get(bill.id, {}), len(notes.get(bill.id, [])))
@@ -124,13 +124,20 @@ class Approvers:
             return [line for scope in scopes for line in decisions.lines(scope, 10**6)]
 
 
+def _outcome(line: DecisionLine | None) -> str:
+    """In a word; of a refusal its reason."""
+    if line is None:
+        return "not on record"
+    return str(line.error_code) if line.outcome == "refused" else line.outcome
+
+
 def _came(line: DecisionLine | None, applied: dict[str, int], notes: int) -> tuple[str, dict[str, int], int]:
-    return (line.outcome if line else "not on record", applied, notes)
+    return (_outcome(line), applied, notes)
 
 
 def _is_real(came: tuple[str, dict[str, int], int], bill: Bill, edited: Collection[str]) -> bool:
     """Whether somebody else's edit explains it: of the bill, or of the supplier, who may be archived now."""
     outcome, applied, notes = came
     once_at_most = sum(applied.values()) <= 1 and notes <= 1
-    reasons = {"conflict": bill.id, "confirmed": bill.id, "refused": bill.supplier}
+    reasons = {"conflict": bill.id, "confirmed": bill.id, "contact_archived": bill.supplier}
     return once_at_most and reasons.get(outcome) in edited
