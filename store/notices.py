@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import Select, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -27,6 +27,8 @@ APART = timedelta(seconds=15)
 KEPT = timedelta(days=32)
 # So many feeds are handed their notices at once, the longest waiting first.
 AT_ONCE = 500
+# The feeds that are read, beside their connections: the others read all that they missed once they are again.
+IS_READ = and_(feeds.c.enabled, connections.c.state == "connected")
 # The kind of a notice that we give ourselves, where one of the provider's did not arrive.
 MISSED = "missed"
 
@@ -112,23 +114,27 @@ def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
 
 
 def waiting(tx: Transaction) -> tuple[int, timedelta]:
-    """How many notices wait for a run, and for how long the first of them has."""
+    """How many notices wait for a run of a feed that is read, and for how long the first of them has."""
     row = tx.execute(
-        select(func.count().label("count"), func.min(notices.c.received_at).label("since")).where(
-            notices.c.handed_at.is_(None)
-        )
+        select(func.count().label("count"), func.min(notices.c.received_at).label("since"))
+        .select_from(notices)
+        .join(feeds, feeds.c.id == notices.c.feed_id)
+        .join(connections, connections.c.id == feeds.c.connection_id)
+        .where(notices.c.handed_at.is_(None), IS_READ)
     ).one()
     return int(row.count), tx.now - row.since if row.since else timedelta(0)
 
 
 def prune(tx: Transaction) -> int:
-    """Forget what no provider delivers again."""
-    old = and_(notices.c.received_at < tx.now - KEPT, notices.c.handed_at.is_not(None))
-    return int(tx.execute(delete(notices).where(old)).rowcount)
+    """Forget what no provider delivers again, and what waits for a feed that is not read any more."""
+    its_feed = and_(feeds.c.id == notices.c.feed_id, connections.c.id == feeds.c.connection_id)
+    is_in_vain = and_(notices.c.handed_at.is_(None), ~exists().where(its_feed, IS_READ))
+    old = notices.c.received_at < tx.now - KEPT
+    return int(tx.execute(delete(notices).where(or_(old, is_in_vain))).rowcount)
 
 
 def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tuple[str, str], Any]:
-    """(tenant, resource) → its feed, where that is on."""
+    """(tenant, resource) → its feed, where that is read."""
     rows = tx.execute(
         select(
             feeds.c.id,
@@ -138,7 +144,7 @@ def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tupl
             connections.c.tenant_id,
         )
         .join(connections, connections.c.id == feeds.c.connection_id)
-        .where(connections.c.provider == provider, connections.c.tenant_id.in_(tenant_ids), feeds.c.enabled)
+        .where(connections.c.provider == provider, connections.c.tenant_id.in_(tenant_ids), IS_READ)
     )
     return {(row.tenant_id, row.resource): row for row in rows}
 
@@ -157,6 +163,8 @@ def _told(tx: Transaction) -> Select[Any]:
     )
     is_unread = and_(run_rows.c.state.in_(["queued", "snoozed"]), run_rows.c.pages == 0)
     may_start = or_(feeds.c.last_start_at.is_(None), feeds.c.last_start_at <= tx.now - APART)
+    # What is due already, and a first import, which makes way for nothing, would only keep others waiting.
+    may_make_way = and_(feeds.c.newest_at.is_not(None), feeds.c.due_at > tx.now)
     return (
         select(
             feeds.c.id,
@@ -170,11 +178,10 @@ def _told(tx: Transaction) -> Select[Any]:
         .join(connections, connections.c.id == feeds.c.connection_id)
         .outerjoin(run_rows, and_(run_rows.c.feed_id == feeds.c.id, run_rows.c.ended_at.is_(None)))
         .where(
-            feeds.c.enabled,
-            connections.c.state == "connected",
+            IS_READ,
             or_(
                 and_(run_rows.c.id.is_(None), may_start),
-                and_(run_rows.c.full, may_start),
+                and_(run_rows.c.full, may_start, may_make_way),
                 and_(~run_rows.c.full, is_unread),
             ),
         )

@@ -16,7 +16,7 @@ from store import notices as notice_store
 from store import runs, switches
 from store.models import feeds, notices
 from store.notices import APART
-from store.organisations import find
+from store.organisations import find, links, lose_access
 from sync.run import run_slice
 from tests.integration.engine import ROOMY, Engine, engine
 from tests.integration.listening import listening
@@ -233,10 +233,11 @@ def test_where_a_number_is_missing_every_list_that_webhooks_tell_of_is_read_once
     house.subscribe()
     house.edit(house.one, INVOICES)
     house.engine.settle()
-    house.subscribe(unasked=True, lose=1)
-    house.edit(house.two, CONTACTS)
-    house.subscribe(unasked=True, lose=0)
-    house.edit(house.one, INVOICES)
+    for _ in range(2):  # two holes, and one read serves both
+        house.subscribe(unasked=True, lose=1)
+        house.edit(house.two, CONTACTS)
+        house.subscribe(unasked=True, lose=0)
+        house.edit(house.one, INVOICES)
     look_for_holes(house)
     assert house.waiting(house.two) == 0  # it may only be late
 
@@ -279,6 +280,45 @@ def test_unknown_tenants_and_lists_that_are_off_are_quietly_ignored(house: House
     assert {each["status"] for each in house.sandbox.posted()["posted"]} <= {200, 401}
     assert house.notices(house.one) == house.notices(house.two) == []
     assert house.engine.settle() == []
+
+
+def test_what_nobody_can_be_handed_neither_waits_for_ever_nor_is_kept(house: House) -> None:
+    house.subscribe()
+    house.edit(house.one, INVOICES)
+    house.edit(house.one, CONTACTS)
+    house.edit(house.two, CONTACTS)
+    with house.engine.services.database.transaction() as tx:
+        switches.switch(tx, find(tx, house.one), INVOICES, on=False, actor="test")
+        [gone] = links(tx, find(tx, house.two).id)
+        lose_access(tx, gone)
+    with house.engine.services.database.transaction() as tx:
+        waiting, _ = notice_store.waiting(tx)
+        pruned = notice_store.prune(tx)
+
+    house.edit(house.two, CONTACTS)  # Xero goes on telling
+    house.engine.settle()
+
+    assert (waiting, pruned) == (1, 2)
+    assert house.notices(house.two) == []
+    assert [notice.handed_at is not None for notice in house.notices(house.one)] == [True]
+
+
+def test_a_first_import_and_what_is_due_already_keep_nobody_elses_notice_waiting(house: House) -> None:
+    house.subscribe()
+    for slug, resource in ((house.one, INVOICES), (house.one, CONTACTS), (house.two, CONTACTS)):
+        house.edit(slug, resource)
+    with house.engine.services.database.transaction() as tx:
+        imported, due = (house.engine.feed_id(house.one, name, tx=tx) for name in (INVOICES, CONTACTS))
+        tx.execute(update(feeds).where(feeds.c.id == imported).values(newest_at=None))
+        tx.execute(update(feeds).where(feeds.c.id == due).values(due_at=tx.now))
+        for feed_id in (imported, due):
+            assert runs.open_due(tx, feed_id, full=True)
+
+    with house.engine.services.database.transaction() as tx:
+        [message] = notice_store.hand_over(tx, 1)
+
+    assert message.feed_id == house.engine.feed_id(house.two, CONTACTS)
+    assert house.waiting(house.one) == 2
 
 
 def test_the_door_answers_without_a_word_and_takes_nothing_too_large(house: House) -> None:
