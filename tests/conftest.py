@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker"])
     config.pluginmanager.register(Tally(), "tally")
     if not hasattr(config, "workerinput"):  # once for all of a run's processes
-        config.pluginmanager.register(ReadOnly(), "read-only")
+        config.pluginmanager.register(ReadOnly.of_run(), "read-only")
     config.addinivalue_line("markers", "alone: measures time, so no other test runs beside it")
     config.addinivalue_line("markers", "long: takes a minute or so, and begins before the short ones")
 

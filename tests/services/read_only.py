@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from config.decisions import REJECTED
+from config.decisions import KINDS, REJECTED
 
 OURS = "ledgertide"  # the name that our calls bear
 DOCUMENTS = {
@@ -23,6 +23,19 @@ DOCUMENTS = {
     "PurchaseOrders": "PurchaseOrderID",
     "Quotes": "QuoteID",
 }
+RESOURCES = {
+    "Invoices": "xero.invoices",
+    "CreditNotes": "xero.credit_notes",
+    "PurchaseOrders": "xero.purchase_orders",
+    "Quotes": "xero.quotes",
+}
+STATUSES = {
+    listed: {way.status for kind in KINDS.values() if kind.resource == resource for way in kind.ways.values()}
+    - {None}
+    for listed, resource in RESOURCES.items()
+}
+# Whoever runs this has sent something: a run that then has noted nothing has judged nothing.
+SENDS = "tests/integration/test_decisions.py::test_only_id_and_status_are_sent_under_the_decisions_own_key"
 _PLACE = re.compile(r"/api\.xro/2\.0/(?P<list>\w+)/(?P<id>[^/]+)(?:/(?P<beside>\w+)(?:/(?P<name>.+))?)?")
 
 
@@ -52,7 +65,7 @@ def _is_decision(body: dict[str, Any], listed: str, document: str) -> bool:
     if body.get(DOCUMENTS[listed]) != document or len(what) != 1:
         return False
     marks = listed == "PurchaseOrders" and str(what.get("Reference", "")).startswith(REJECTED)
-    return isinstance(what.get("Status"), str) or marks
+    return what.get("Status") in STATUSES[listed] or marks
 
 
 def _notes(call: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -68,18 +81,30 @@ def noted(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 class ReadOnly:
-    """Gives the sandboxes their folder, and judges what they noted when all workers have ended."""
+    """Judges what the sandboxes noted in a folder, when all workers have ended."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="ledgertide-writes-"))
-        os.environ["SANDBOX_WRITES"] = str(self._folder)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._has_sent = False
         self._judged = 0
         self._flaws: list[str] = []
+
+    @classmethod
+    def of_run(cls) -> "ReadOnly":
+        """Gives the sandboxes of this run their folder."""
+        folder = tempfile.mkdtemp(prefix="ledgertide-writes-")
+        os.environ["SANDBOX_WRITES"] = folder
+        return cls(Path(folder))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._has_sent |= report.when == "call" and report.passed and report.nodeid.startswith(SENDS)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         calls = [call for call in noted(self._folder) if call["agent"] == OURS]
         self._judged, self._flaws = len(calls), list(flaws(calls))
+        if self._has_sent and not calls:
+            self._flaws.append("decisions were sent, and no write of ours was noted to be judged")
         for file in self._folder.iterdir():
             file.unlink()
         self._folder.rmdir()
