@@ -14,6 +14,13 @@ LONGEST_REFERENCE = 255
 LONGEST_NOTE = 2_500
 LARGEST_FILE = 10 * 2**20
 MOST_FILES = 10
+OF_FILES = frozenset({"HasAttachments", "Attachments", "UpdatedDateUTC", "UpdatedDateUTCString"})
+"""What changes of a document when a file is attached to it, and nothing else does."""
+
+
+def is_marked(reference: str | None) -> bool:
+    """Whether a reference says that the document was sent back."""
+    return (reference or "").startswith(REJECTED)
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,11 @@ class Way:
     allowed_from: frozenset[str]
     done: frozenset[str]
     """Statuses that show that it is done: the one asked for, and those that only follow from it."""
+
+    def is_shown_by(self, status: str | None, reference: str | None, *, marks: bool) -> bool:
+        """Whether a document that is so may be what this left; `marks`: by a mark in its reference, too."""
+        is_left = status in self.allowed_from and is_marked(reference)
+        return status in self.done or (marks and is_left)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ from tasks import deciding
 __all__ = ["DecisionHandle", "DecisionLine", "File", "decide", "file_of", "push_decision"]
 
 
+# It is tried again by itself, but not before somebody could come to look.
+FOR_A_PERSON = frozenset({"permission missing", "needs attention"})
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionHandle:
     """A decision on record: nothing can lose it any more."""
@@ -41,7 +45,8 @@ class DecisionHandle:
         while True:
             line = self.state()
             settled = line.finished if for_all else line.outcome not in OPEN
-            if settled or (line.reason is not None and line.until is None):
+            is_stuck = line.reason is not None and (line.until is None or line.reason in FOR_A_PERSON)
+            if settled or is_stuck:
                 return line
             if give_up_at is not None and time.monotonic() >= give_up_at:
                 return line
@@ -65,7 +70,7 @@ def push_decision(  # noqa: PLR0913 - by name only
     """Bring a decision to Xero, exactly once, ahead of all other work.
 
     `kind`: bill, sales_invoice, credit_note, purchase_order, quote; `decision`: approve, send_back, reject,
-    void. `seen_…` is what the approver saw; without it, what is stored of the document. When Xero has it
+    void. `seen_…` is what the approver saw; without its modified time, what is stored. When Xero has it
     otherwise by then, nothing is sent, and the decision is a conflict. `mark_reference` lets the reference of
     a purchase order begin with *Rejected*, for Xero takes none back to a draft. `note` goes into the
     document's history and `files` beside it once the decision stands.

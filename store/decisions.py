@@ -9,12 +9,12 @@ it there is in `store.pushes`.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, select
+from sqlalchemy import and_, insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -53,7 +53,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody decides. `seen` None: what is stored of the document."""
+    """What somebody decides. `seen` None, or without a modified time: what is stored of the document."""
 
     kind: str
     document_id: str
@@ -131,7 +131,7 @@ def decide(tx: Transaction, shape: Shape, organisation_id: str, wish: Wish) -> t
     feed = tx.execute(scope.select(feeds).where(feeds.c.resource == kind.resource)).first()
     if feed is None:
         raise CannotDecideError("This organisation is not connected to Xero. Connect it first.")
-    seen = wish.seen or _stored(scope, shape, kind, wish.document_id)
+    seen = _seen(scope, shape, kind, wish)
     _check(kind, wish, seen)
     decision_id = _insert(tx, feed, wish, kind, seen)
     if decision_id is None:
@@ -169,26 +169,6 @@ def lines(scope: Scope, limit: int = 50) -> list[DecisionLine]:
     return _lines(scope, True, limit)
 
 
-def ours(
-    tx: Transaction, connection_id: str, resource: str, modified: Mapping[str, datetime | None]
-) -> dict[str, str]:
-    """Which of these records are just as a decision of ours left them: record → decision.
-
-    Xero stamps a record when it is changed, so the stamp tells our own change from anybody else's.
-    """
-    if not modified:
-        return {}
-    rows = tx.execute(
-        select(decisions.c.document_id, decisions.c.id, decisions.c.written_modified_at).where(
-            decisions.c.connection_id == connection_id,
-            decisions.c.resource == resource,
-            decisions.c.document_id.in_(list(modified)),
-            decisions.c.written_modified_at.is_not(None),
-        )
-    )
-    return {row.document_id: row.id for row in rows if modified[row.document_id] == row.written_modified_at}
-
-
 def _by_key(scope: Scope, wish: Wish) -> str | None:
     if not wish.idempotency_key:
         return None
@@ -201,6 +181,19 @@ def _by_key(scope: Scope, wish: Wish) -> str | None:
             f"The idempotency key {wish.idempotency_key!r} was used for another decision. Give a new one."
         )
     return str(row.id)
+
+
+def _seen(scope: Scope, shape: Shape, kind: Kind, wish: Wish) -> Seen:
+    """What the approver saw. A status alone would be true of any edit: it is what is stored that has it."""
+    if wish.seen and wish.seen.modified_at:
+        return wish.seen
+    stored = _stored(scope, shape, kind, wish.document_id)
+    if wish.seen and wish.seen.status != stored.status:
+        raise CannotDecideError(
+            f"What is stored of this {_plain(kind.name)} is {stored.status}, not {wish.seen.status}."
+            " Look at it again, or tell when what you saw was modified, beside its status."
+        )
+    return stored
 
 
 def _stored(scope: Scope, shape: Shape, kind: Kind, document_id: str) -> Seen:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 
 from config.points import reached
-from store.database import Transaction, UtcDateTime
+from store.database import Transaction
 from store.decisions import OPEN, Push
 from store.dispatch import RESEND_AFTER, lockable
 from store.models import decisions, feeds, steps
@@ -80,11 +80,20 @@ def claim(
     tx: Transaction, decision_id: str, slice_number: int, *, lease: timedelta = LEASE
 ) -> PushClaim | None:
     """Take up a decision, if it is still there to take; else the message was late, double or forged."""
+    if not tx.is_sqlite:
+        # One after the other for each connection, so that they can be counted; 1: apart from its runs.
+        lock = func.hashtextextended(decisions.c.connection_id, 1)
+        connection = select(lock).where(decisions.c.id == decision_id)
+        tx.execute(select(func.pg_advisory_xact_lock(connection.scalar_subquery())))
     others = decisions.alias("others")
     running = (
         select(func.count())
         .select_from(others)
-        .where(others.c.connection_id == decisions.c.connection_id, others.c.state == "running")
+        .where(
+            others.c.connection_id == decisions.c.connection_id,
+            others.c.state == "running",
+            others.c.ended_at.is_(None),
+        )
         .correlate(decisions)
         .scalar_subquery()
     )
@@ -187,26 +196,10 @@ def is_stored(tx: Transaction, claim: PushClaim) -> bool:
 def stored(tx: Transaction, claim: PushClaim, found: tuple[str | None, datetime | None] | None) -> None:
     """The document as our change left it is in the store: whoever reads it next finds it unchanged.
 
-    `found`: its status and stamp, None when it is not there any more. A file of ours has changed it once more
-    than we were told the stamp of.
+    `found`: its status and stamp, None when it is not there any more.
     """
     status, modified_at = found or (None, None)
-    attached = select(steps.c.position).where(
-        steps.c.decision_id == claim.id, steps.c.what == "file", steps.c.state == "done"
-    )
-    _change(
-        tx,
-        claim,
-        {
-            "stored_at": tx.now,
-            "found_status": status,
-            "found_modified_at": modified_at,
-            "written_modified_at": case(
-                (attached.exists(), literal(modified_at, UtcDateTime())),
-                else_=decisions.c.written_modified_at,
-            ),
-        },
-    )
+    _change(tx, claim, {"stored_at": tx.now, "found_status": status, "found_modified_at": modified_at})
 
 
 def snooze(
@@ -243,16 +236,26 @@ def end(tx: Transaction, claim: PushClaim) -> None:
 def unpublished(
     tx: Transaction, limit: int, *, connection_id: str | None = None, resend_after: timedelta = RESEND_AFTER
 ) -> list[Push]:
-    """Decisions that no message is on its way for, connections in turn, the oldest first."""
+    """Decisions that no message is on its way for, connections in turn, the oldest first.
+
+    What only has notes and files to be brought comes after what is still to be decided.
+    """
     lost_before = tx.now - resend_after
     lost = or_(decisions.c.published_at.is_(None), decisions.c.published_at < lost_before)
-    by_age = [decisions.c.decided_at, decisions.c.id]
+    is_beside = case((decisions.c.outcome.in_(OPEN), 0), else_=1)
+    by_age = [is_beside, decisions.c.decided_at, decisions.c.id]
     turn = func.row_number().over(partition_by=decisions.c.connection_id, order_by=by_age)
     queued = and_(decisions.c.ended_at.is_(None), decisions.c.state == "queued", lost)
     if connection_id is not None:
         queued = and_(queued, decisions.c.connection_id == connection_id)
     waiting = (
-        select(decisions.c.id, decisions.c.connection_id, decisions.c.decided_at, turn.label("turn"))
+        select(
+            decisions.c.id,
+            decisions.c.connection_id,
+            decisions.c.decided_at,
+            is_beside.label("is_beside"),
+            turn.label("turn"),
+        )
         .where(queued)
         .subquery()
     )
@@ -268,7 +271,7 @@ def unpublished(
             select(waiting.c.id)
             .outerjoin(busy, busy.c.connection_id == waiting.c.connection_id)
             .where(waiting.c.turn + func.coalesce(busy.c.busy, 0) <= PUSHES_PER_CONNECTION)
-            .order_by(waiting.c.turn, waiting.c.decided_at)
+            .order_by(waiting.c.turn, waiting.c.is_beside, waiting.c.decided_at)
             .limit(limit)
         ).scalars()
     )

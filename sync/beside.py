@@ -21,7 +21,6 @@ STOPS_ALL = (
     errors.AccessLostError,
     errors.ConfigurationError,
 )
-MISSING = "permission missing"
 
 
 class _NeverError(errors.RejectedError):
@@ -32,40 +31,39 @@ def finish(effort: Effort) -> Outcome:
     """Bring what is still to be brought, and end, or come back for the rest later."""
     with effort.services.database.reading() as tx:
         waiting = pushes.waiting_steps(tx, effort.claim)
+    # Each in its turn is the first: one that fails for ever does not keep the others from being tried.
+    turn = effort.claim.attempts % max(1, len(waiting))
+    failed = None
     try:
-        reasons = [reason for step in waiting if (reason := _try(effort, step))]
+        for step in [*waiting[turn:], *waiting[:turn]]:
+            if failed := _try(effort, step):
+                # A call may hang for half a minute, in a place that a new decision may need.
+                break
         _store_again(effort)
     except errors.ConnectorError as error:
         return effort.stop(error)
+    if failed:
+        return effort.stop(failed)
     with effort.services.database.transaction() as tx:
-        if reasons:
-            wait = None if set(reasons) == {MISSING} else effort.back_off()
-            pushes.snooze(tx, effort.claim, wait=wait, reason=reasons[0], error={})
-        else:
-            pushes.end(tx, effort.claim)
+        pushes.end(tx, effort.claim)
         following = effort.following(tx)
         effort.used(tx)
         reached("decision.ended")
-    return Outcome(
-        "snoozed" if reasons else "confirmed", messages=following, newest_event=effort.newest_event
-    )
+    return Outcome("confirmed", messages=following, newest_event=effort.newest_event)
 
 
-def _try(effort: Effort, step: Step) -> str | None:
+def _try(effort: Effort, step: Step) -> errors.ConnectorError | None:
     """Bring one; why it has to be tried again, or None: it is there, or never will be."""
-    ends, reason = False, None
     try:
         {"note": _note, "file": _file}[step.what](effort, step)
     except STOPS_ALL:
         raise
     except errors.ConnectorError as error:
         ends = isinstance(error, errors.RejectedError | errors.NotFoundError | errors.UnsupportedError)
-        if not ends:
-            reason = MISSING if isinstance(error, errors.PermissionMissingError) else "back-off"
         with effort.services.database.transaction() as tx:
             pushes.step_failed(tx, effort.claim, step, stops.fields(error), ends=ends)
             effort.used(tx)
-        return reason
+        return None if ends else error
     with effort.services.database.transaction() as tx:
         pushes.step_done(tx, effort.claim, step)
         effort.used(tx)

@@ -17,9 +17,18 @@ from sync.calling import Calls
 from sync.services import Services
 from sync.stops import Outcome
 
-# Somebody waits: a decision is tried again sooner than a list.
+# Somebody waits: a decision is tried again sooner than a list, but one that fails whatever is done must not
+# eat its organisation's day: at most some hundred calls of 1,000.
 FIRST_BACK_OFF = timedelta(seconds=2)
-LONGEST_BACK_OFF = timedelta(minutes=5)
+LONGEST_BACK_OFF = timedelta(hours=1)
+# So many failures in a row, which takes half an hour, are no passing trouble: a person should look.
+MANY = 10
+# For how long what stops it lets it wait; None: until somebody reconnects.
+_WAITS = {
+    "grant expired": None,
+    "access removed": None,
+    "permission missing": timedelta(hours=1),  # it may be given in Xero, and nobody tells us
+}
 
 T = TypeVar("T")
 
@@ -69,8 +78,12 @@ class Effort:
 
     def back_off(self) -> timedelta:
         """Twice as long after each failure in a row, with jitter."""
-        doubled = FIRST_BACK_OFF * 2.0 ** min(self.claim.attempts, 10)
+        doubled = FIRST_BACK_OFF * 2.0 ** min(self.claim.attempts, 16)
         return min(LONGEST_BACK_OFF, doubled) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+    def reason(self) -> str:
+        """Why it waits, where nothing but a failure is known."""
+        return "back-off" if self.claim.attempts + 1 < MANY else "needs attention"
 
     def stop(self, error: errors.ConnectorError) -> Outcome:
         """It cannot go on now: why, and until when."""
@@ -78,8 +91,21 @@ class Effort:
             away = error.reason == "provider unavailable"
             return self._snooze(stops.while_away() if away else error.wait, error.reason, None)
         error = stops.confirmed(self.services, self.claim.destination, error)
-        reason = next((name for kind, name in stops.STOPS if isinstance(error, kind)), "back-off")
-        return self._snooze(self.back_off() if reason == "back-off" else None, reason, error)
+        named = (name for kind, name in stops.STOPS if isinstance(error, kind) and name in _WAITS)
+        reason = next(named, self.reason())
+        return self._snooze(_WAITS.get(reason, self.back_off()), reason, error)
+
+    def again(self, error: dict[str, str]) -> Outcome:
+        """It has to be tried again after a while, for this error as the rows keep it."""
+        with self.services.database.transaction() as tx:
+            return self.again_in(tx, self.back_off(), error)
+
+    def again_in(self, tx: Transaction, wait: timedelta, error: dict[str, str]) -> Outcome:
+        """The same, after this wait; last in a transaction."""
+        reason = self.reason()
+        pushes.snooze(tx, self.claim, wait=wait, reason=reason, error=error)
+        self.used(tx)
+        return Outcome("snoozed", reason)
 
     def _snooze(self, wait: timedelta | None, reason: str, error: errors.ConnectorError | None) -> Outcome:
         with self.services.database.transaction() as tx:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from enum import Enum
 
-from config.decisions import KINDS, LONGEST_REFERENCE, REJECTED
+from config.decisions import KINDS, LONGEST_REFERENCE, REJECTED, is_marked
 from connectors.xero.deciding import Document
 from store.pushes import PushClaim
 
@@ -23,23 +23,23 @@ class Verdict(Enum):
     SEND = "send"
 
 
-def judge(claim: PushClaim, document: Document) -> Verdict:
-    """Compare the document with what was decided, and with what the approver saw."""
+def judge(claim: PushClaim, document: Document, *, went_out: bool) -> Verdict:
+    """Compare the document with what was decided, and with what the approver saw.
+
+    `went_out`: something of ours may have changed it.
+    """
     kind = KINDS[claim.kind]
     way = kind.ways[claim.decision]
     if kind.type and document.type != kind.type:
         return Verdict.CONFLICT
-    if document.status in way.done or (claim.mark_reference and is_marked(document.reference)):
+    # A mark may be an old one: it counts as ours only where one of ours went out.
+    if way.is_shown_by(document.status, document.reference, marks=claim.mark_reference and went_out):
         return Verdict.DONE
     if _has_changed(claim, document):
         return Verdict.CONFLICT
-    # What Xero cannot be told is done by being on record here.
-    return Verdict.SEND if claim.wanted or claim.mark_reference else Verdict.DONE
-
-
-def is_marked(reference: str | None) -> bool:
-    """Whether a reference says that the document was sent back."""
-    return (reference or "").startswith(REJECTED)
+    # What Xero cannot be told, or was told before, is done by being on record here.
+    is_to_be_marked = claim.mark_reference and not is_marked(document.reference)
+    return Verdict.SEND if claim.wanted or is_to_be_marked else Verdict.DONE
 
 
 def marked(reference: str | None) -> str:
@@ -50,6 +50,13 @@ def marked(reference: str | None) -> str:
 def must_wait(claim: PushClaim, now: datetime) -> timedelta | None:
     """How long nobody may send, because it is not known whether its key still counts."""
     if claim.sent_at is None or not KNOWN <= now - claim.sent_at < FORGOTTEN:
+        return None
+    return FORGOTTEN - (now - claim.sent_at)
+
+
+def may_be_under_way(claim: PushClaim, now: datetime) -> timedelta | None:
+    """For how long yet a call of ours may still be worked on, whatever a look finds meanwhile."""
+    if claim.sent_at is None or now - claim.sent_at >= FORGOTTEN:
         return None
     return FORGOTTEN - (now - claim.sent_at)
 

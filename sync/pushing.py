@@ -4,6 +4,9 @@ Xero checks no version, so we look and compare ourselves before anything is sent
 anything unclear. Whoever goes on where another died begins with a look.
 """
 
+from dataclasses import replace
+from datetime import datetime
+
 from config.points import reached
 from connectors import errors
 from connectors.http import Got
@@ -16,7 +19,7 @@ from store.runs import Tally
 from sync import stops
 from sync.beside import finish
 from sync.effort import Effort
-from sync.judging import Verdict, begins_anew, judge, marked, must_wait
+from sync.judging import Verdict, begins_anew, judge, marked, may_be_under_way, must_wait
 from sync.services import Services
 from sync.stops import Outcome
 from sync.storing import store, tell
@@ -25,6 +28,12 @@ UNCLEAR = {
     "error_code": "unclear",
     "error_sentence": "It was sent, and no answer says whether Xero has done it; when we looked, it had not."
     " It is looked at and sent again by itself.",
+    "error_words": "",
+}
+UNDER_WAY = {
+    "error_code": "under_way",
+    "error_sentence": "Xero says no, or has something else than the approver saw; but a call of ours got no"
+    " clear answer, and may still be worked on. It is looked at again by itself until that cannot be.",
     "error_words": "",
 }
 
@@ -39,7 +48,8 @@ def push(services: Services, claim: PushClaim) -> Outcome:
         if claim.is_open and (ended := _bring(effort)):
             return ended
     except (errors.RejectedError, errors.UnsupportedError) as error:
-        return _refused(effort, error)
+        # Once something went out it may have been done: a look that is refused says nothing of that.
+        return effort.again(stops.fields(error)) if effort.went_out else _refused(effort, error, None)
     except errors.ConnectorError as error:
         return effort.stop(error)
     return finish(effort)
@@ -57,7 +67,7 @@ def _bring(effort: Effort) -> Outcome | None:
     except errors.NotFoundError:
         return _conflict(effort, None)
     reached("decision.looked")
-    verdict = judge(effort.claim, document)
+    verdict = judge(effort.claim, document, went_out=effort.went_out)
     if verdict is Verdict.CONFLICT:
         return _conflict(effort, document)
     if verdict is Verdict.SEND:
@@ -70,9 +80,7 @@ def _send(effort: Effort, document: Document) -> Outcome | None:
     claim = effort.claim
     with effort.services.database.transaction() as tx:
         if wait := must_wait(claim, tx.now):
-            pushes.snooze(tx, claim, wait=wait, reason="back-off", error=UNCLEAR)
-            effort.used(tx)
-            return Outcome("snoozed", "back-off")
+            return effort.again_in(tx, wait, UNCLEAR)
         pushes.sending(tx, claim, anew=begins_anew(claim, tx.now))
     reached("decision.sending")
     try:
@@ -80,18 +88,18 @@ def _send(effort: Effort, document: Document) -> Outcome | None:
     except errors.UnknownOutcomeError:
         effort.went_out = True
         return _look_again(effort)
-    except errors.RejectedError:
-        raise
-    except errors.ConnectorError:
-        # It never went out, or was turned away at the door.
+    except errors.ConnectorError as error:
+        # It never went out, or was turned away: at the door, or by Xero's rules.
         with effort.services.database.transaction() as tx:
             pushes.unsent(tx, claim)
+        if isinstance(error, errors.RejectedError | errors.UnsupportedError):
+            return _look_behind(effort, error)
         raise
     effort.went_out = True
     reached("decision.answered")
-    if judge(claim, answered) is not Verdict.DONE:
+    if judge(claim, answered, went_out=True) is not Verdict.DONE:
         return _look_again(effort)
-    _confirm(effort, answered)
+    _confirm(effort, answered, stamp=answered.modified_at)
     return None
 
 
@@ -109,22 +117,34 @@ def _look_again(effort: Effort) -> Outcome | None:
     """It may have been done, or not: only a look tells. What was not is sent again after a while."""
     reached("decision.unclear")
     document = effort.look()
-    if judge(effort.claim, document) is Verdict.DONE:
+    if judge(effort.claim, document, went_out=True) is Verdict.DONE:
         _confirm(effort, document)
         return None
-    with effort.services.database.transaction() as tx:
-        pushes.snooze(tx, effort.claim, wait=effort.back_off(), reason="back-off", error=UNCLEAR)
-        effort.used(tx)
-    return Outcome("snoozed", "back-off")
+    return effort.again(UNCLEAR)
 
 
-def _confirm(effort: Effort, document: Document) -> None:
-    """It is as decided, by us, or by somebody else before anything of ours went out."""
+def _look_behind(effort: Effort, refusal: errors.ConnectorError) -> Outcome | None:
+    """What is done already Xero refuses too: by a call of ours that took its time, or by somebody else."""
+    try:
+        document = effort.look()
+    except errors.NotFoundError:
+        return _refused(effort, refusal, None)
+    if judge(effort.claim, document, went_out=effort.went_out) is Verdict.DONE:
+        _confirm(effort, document)
+        return None
+    return _refused(effort, refusal, document)
+
+
+def _confirm(effort: Effort, document: Document, *, stamp: datetime | None = None) -> None:
+    """It is as decided, by us, or by somebody else before anything of ours went out.
+
+    `stamp`: of our own change, as the answer to the write told it; a look may find somebody else's.
+    """
     settled = Settled(
         "confirmed",
         found_status=document.status,
         found_modified_at=document.modified_at,
-        written_modified_at=document.modified_at if effort.went_out else None,
+        written_modified_at=stamp,
     )
     with effort.services.database.transaction() as tx:
         _settle(tx, effort, settled, document)
@@ -138,8 +158,6 @@ def _conflict(effort: Effort, document: Document | None) -> Outcome:
     stamp = f" of {claim.seen_modified_at:%Y-%m-%d %H:%M:%S} UTC" if claim.seen_modified_at else ""
     settled = Settled(
         "conflict",
-        found_status=document.status if document else None,
-        found_modified_at=document.modified_at if document else None,
         error_code="conflict",
         error_sentence=f"The document is not what the approver saw. That was {claim.seen_status}{stamp};"
         f" {now}. Look at it in Xero, and decide again.",
@@ -152,7 +170,7 @@ def _of(document: Document) -> str:
     return f" of {document.modified_at:%Y-%m-%d %H:%M:%S} UTC" if document.modified_at else ""
 
 
-def _refused(effort: Effort, error: errors.ConnectorError) -> Outcome:
+def _refused(effort: Effort, error: errors.ConnectorError, document: Document | None) -> Outcome:
     """Xero's rules say no, or it refuses our request as such: either way until a person acts."""
     refusal, words = explain(error)
     settled = Settled(
@@ -162,11 +180,16 @@ def _refused(effort: Effort, error: errors.ConnectorError) -> Outcome:
         error_words=words,
         mended_by=refusal.mended_by,
     )
-    return _ended(effort, settled, None)
+    return _ended(effort, settled, document)
 
 
 def _ended(effort: Effort, settled: Settled, document: Document | None) -> Outcome:
+    """It does not stand; but that is settled only once no call of ours can be under way any more."""
+    if document is not None:
+        settled = replace(settled, found_status=document.status, found_modified_at=document.modified_at)
     with effort.services.database.transaction() as tx:
+        if longest := may_be_under_way(effort.claim, tx.now):
+            return effort.again_in(tx, min(longest, effort.back_off()), UNDER_WAY)
         _settle(tx, effort, settled, document)
         following = effort.following(tx)
         reached("decision.settled")
@@ -175,8 +198,11 @@ def _ended(effort: Effort, settled: Settled, document: Document | None) -> Outco
 
 def _settle(tx: Transaction, effort: Effort, settled: Settled, document: Document | None) -> None:
     """Write down what became of it, and the document, where it was looked at."""
-    page, destination = document.page if document else None, effort.claim.destination
-    pushes.settle(tx, effort.claim, settled, stored=page is not None)
+    page, claim = document.page if document else None, effort.claim
+    pushes.renew(tx, claim)
     if page is not None:
-        effort.newest_event = tell(tx, destination, store(tx, effort.services, destination, page), Tally())
+        # While the decision is still on its way: by that our own change is known.
+        stored = store(tx, effort.services, claim.destination, page)
+        effort.newest_event = tell(tx, claim.destination, stored, Tally())
+    pushes.settle(tx, claim, settled, stored=page is not None)
     effort.used(tx)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from config.decisions import RESOURCES
 from connectors.pages import Page
-from store import decisions, events, publications, records, rejects, usage, vanished
+from store import echoes, events, publications, records, rejects, usage, vanished
 from store.database import Transaction
 from store.records import Destination
 from store.runs import Claim, Tally
@@ -33,9 +33,12 @@ def store(
 
     `begins`: it is a full read's first page. The caller has renewed the claim in this transaction.
     """
+    shape, ids = services.shape(claim.resource), [record.id for record in page.records]
+    is_decided = claim.resource in RESOURCES
+    awaited = echoes.awaited(tx, shape, claim.connection_id, ids) if is_decided else {}
     changes = records.upsert(
         tx,
-        services.shape(claim.resource),
+        shape,
         page.records,
         organisation_id=claim.organisation_id,
         connection_id=claim.connection_id,
@@ -46,10 +49,10 @@ def store(
     if begins and isinstance(claim, Claim):
         vanished.begin(tx, claim.feed_id, claim.first_read_at)
     stored = Stored(dict(changes.ids), changes.counts())
-    if claim.resource in RESOURCES:
-        touched = {record_id for ids in changes.ids.values() for record_id in ids}
-        modified = {record.id: record.modified_at for record in page.records if record.id in touched}
-        stored.ours = decisions.ours(tx, claim.connection_id, claim.resource, modified)
+    if is_decided:
+        changed = {record_id for its in changes.ids.values() for record_id in its}
+        touched = [record for record in page.records if record.id in changed]
+        stored.ours = echoes.ours(tx, shape, claim.connection_id, touched, awaited)
     if page.rejects:
         stored.counts["rejected"] = rejects.keep(
             tx,
@@ -58,7 +61,6 @@ def store(
             organisation_id=claim.organisation_id,
             run_id=claim.run_id,
         )
-    ids = [record.id for record in page.records]
     rejects.accept(tx, claim.feed_id, ids)
     set_aside = [reject.id or f"(no id) {_digest(reject.raw)}" for reject in page.rejects]
     vanished.saw(tx, claim.feed_id, ids + set_aside)

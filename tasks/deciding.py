@@ -29,7 +29,7 @@ def wish(  # noqa: PLR0913 - by name only
 ) -> Wish:
     """What somebody decides, checked as far as it can be without looking; SyncRefusedError: what is wrong.
 
-    `seen_…` is what the approver saw; without it, that is what is stored.
+    `seen_…` is what the approver saw; without a modified time, that is what is stored, and has this status.
     """
     _among("kind", kind, KINDS)
     _among("decision", decision, DECISIONS)

@@ -69,7 +69,9 @@ def test_it_is_sent_only_over_exactly_what_was_seen(
     seen = data.draw(st.sampled_from(sorted(way.allowed_from)))
     modified_at = NOW + timedelta(milliseconds=1) if later else NOW
 
-    verdict = judge(claim(kind, decision, seen), document(kind, found, modified_at=modified_at))
+    verdict = judge(
+        claim(kind, decision, seen), document(kind, found, modified_at=modified_at), went_out=False
+    )
 
     unchanged = found == seen and not later
     if found in way.done:
@@ -87,21 +89,30 @@ def test_whole_seconds_are_compared_as_such_and_hashes_only_without_a_time() -> 
     by_hash = replace(seen, seen_modified_at=None)
     there = document("bill", "SUBMITTED")
 
-    assert judge(by_seconds, there) is Verdict.SEND
-    assert judge(by_seconds, replace(there, modified_at=NOW + timedelta(seconds=1))) is Verdict.CONFLICT
-    assert judge(on_the_second, there) is Verdict.CONFLICT
-    assert judge(seen, replace(there, hash="told a little more")) is Verdict.SEND
-    assert judge(by_hash, there) is Verdict.SEND
-    assert judge(by_hash, replace(there, hash="another")) is Verdict.CONFLICT
-    assert judge(seen, replace(there, type="ACCREC")) is Verdict.CONFLICT
+    assert judge(by_seconds, there, went_out=False) is Verdict.SEND
+    assert (
+        judge(by_seconds, replace(there, modified_at=NOW + timedelta(seconds=1)), went_out=False)
+        is Verdict.CONFLICT
+    )
+    assert judge(on_the_second, there, went_out=False) is Verdict.CONFLICT
+    assert judge(seen, replace(there, hash="told a little more"), went_out=False) is Verdict.SEND
+    assert judge(by_hash, there, went_out=False) is Verdict.SEND
+    assert judge(by_hash, replace(there, hash="another"), went_out=False) is Verdict.CONFLICT
+    assert judge(seen, replace(there, type="ACCREC"), went_out=False) is Verdict.CONFLICT
 
 
 def test_a_mark_is_done_when_the_reference_bears_it() -> None:
     sent_back = claim("purchase_order", "send_back", "SUBMITTED", mark=True)
 
-    assert judge(sent_back, document("purchase_order", "SUBMITTED", reference="Job 7")) is Verdict.SEND
+    before = document("purchase_order", "SUBMITTED", reference="Job 7")
+    assert judge(sent_back, before, went_out=False) is Verdict.SEND
     moved = document("purchase_order", "SUBMITTED", modified_at=NOW + timedelta(1), reference=marked("Job 7"))
-    assert judge(sent_back, moved) is Verdict.DONE
+    assert judge(sent_back, moved, went_out=True) is Verdict.DONE
+    # An old mark says nothing of this decision: neither of what others did since, nor of where it stands.
+    assert judge(sent_back, moved, went_out=False) is Verdict.CONFLICT
+    assert judge(sent_back, replace(moved, modified_at=NOW), went_out=False) is Verdict.DONE
+    for went_out in (True, False):
+        assert judge(sent_back, replace(moved, status="AUTHORISED"), went_out=went_out) is Verdict.CONFLICT
     assert marked("Job 7") == "Rejected Job 7"
     assert marked(None) == "Rejected"
     assert len(marked("x" * LONGEST_REFERENCE)) == LONGEST_REFERENCE
