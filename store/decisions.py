@@ -2,7 +2,8 @@
 
     waiting ──► sent ──► confirmed        Xero has it as decided
        │          ├────► refused          Xero's rules say no, until a person mends it
-       └──────────┴────► conflict         the document is not what the approver saw
+       ├──────────┴────► conflict         the document is not what the approver saw
+       └───────────────► withdrawn        a person took it back before anything went out
 
 A decision is open while it waits or was sent; a document has at most one open decision. The effort to bring
 it there is in `store.pushes`.

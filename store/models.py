@@ -364,7 +364,9 @@ decisions = Table(
     Column("decided_at", UtcDateTime, nullable=False),
     Column("idempotency_key", String(255)),
     # What became of it.
-    Column("outcome", String(16), nullable=False),  # waiting · sent · confirmed · refused · conflict
+    Column(
+        "outcome", String(16), nullable=False
+    ),  # waiting · sent · confirmed · refused · conflict · withdrawn
     Column("sent_at", UtcDateTime),  # since when its key counts at the provider
     Column("settled_at", UtcDateTime),
     Column("found_status", String(64)),  # what the provider had when it was last looked at

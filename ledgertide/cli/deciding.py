@@ -14,6 +14,8 @@ from ledgertide.deciding import DecisionLine, decide, file_of
 from ledgertide.output import say, show_json, show_table
 from ledgertide.problems import CommandError
 from store import decisions, organisations
+from store.decisions import CannotDecideError
+from store.withdrawals import withdraw
 
 
 def register(app: typer.Typer) -> None:
@@ -76,8 +78,13 @@ def list_decisions(
     organisation: Which,
     limit: Annotated[int, typer.Option(min=1, help="How many, from the newest.")] = 30,
     as_json: AsJson = False,
+    take_back: Annotated[
+        str | None, typer.Option("--withdraw", help="First take back this one, of which nothing went out.")
+    ] = None,
 ) -> None:
     """Show an organisation's decisions and what became of each."""
+    if take_back is not None:
+        _withdraw(organisation, take_back)
     with session.database() as database, database.reading() as tx:
         scope = tx.scope(organisations.find(tx, organisation).id)
         found = decisions.lines(scope, limit)
@@ -86,6 +93,15 @@ def list_decisions(
         return
     columns = ("decided", "by", "kind", "document", "decision", "outcome", "beside", "what to do", "who")
     show_table(columns, [_row(line) for line in found])
+
+
+def _withdraw(organisation: str, decision: str) -> None:
+    with session.database() as database, database.transaction() as tx:
+        found = organisations.find(tx, organisation)
+        try:
+            withdraw(tx, found.id, decision, by=session.operator())
+        except (LookupError, CannotDecideError) as error:
+            raise CommandError(str(error)) from error
 
 
 def _row(line: DecisionLine) -> tuple[object, ...]:

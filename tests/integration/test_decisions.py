@@ -16,6 +16,7 @@ from store.decisions import CannotDecideError, File, Push
 from store.models import decisions as decision_rows
 from store.pushes import PUSHES_PER_CONNECTION
 from store.runs import LeaseLostError
+from store.withdrawals import withdraw
 from sync.judging import FORGOTTEN, KNOWN
 from sync.pushing import push
 from sync.stops import Outcome
@@ -539,6 +540,32 @@ def test_a_right_that_is_given_in_xero_is_found_within_the_hour(papers: Papers) 
 
     assert (line.outcome, line.reason) == ("waiting", "permission missing")
     assert (outcome.state, papers.applied(document)) == ("confirmed", {"AUTHORISED": 1})
+
+
+def test_what_waits_can_be_withdrawn_and_its_document_decided_anew(papers: Papers) -> None:
+    document, sent = papers.made("bill", count=2)
+    papers.read("bill")
+    other = next(slug for slug in papers.engine.tenants if slug != papers.slug)
+    database = papers.engine.services.database
+    papers.engine.sandbox.faults("scope", endpoint="Invoices", tenant=papers.tenant)
+    message = papers.engine.decide(papers.slug, "bill", document, "approve", note="never")
+    papers.engine.work([message])
+    papers.engine.sandbox.clear_faults()
+    papers.engine.sandbox.faults("status", status=500, endpoint="Invoices", method="POST")
+    out = pushed(papers, "bill", sent, "approve")
+
+    with pytest.raises(LookupError), database.transaction() as tx:
+        withdraw(tx, organisations.find(tx, other).id, message.id, by="test")
+    with database.transaction() as tx:
+        withdraw(tx, organisations.find(tx, papers.slug).id, message.id, by="test")
+    with pytest.raises(CannotDecideError, match="It is sent"), database.transaction() as tx:
+        withdraw(tx, organisations.find(tx, papers.slug).id, out.id, by="test")
+    instead = pushed(papers, "bill", document, "reject")
+    again(papers, later=timedelta(hours=2))
+
+    line = papers.engine.decision(papers.slug, message.id)
+    assert (line.outcome, line.finished, line.steps[0].state) == ("withdrawn", True, "skipped")
+    assert (instead.outcome, papers.applied(document)) == ("confirmed", {"DELETED": 1})
 
 
 def test_files_that_hang_hold_up_neither_one_another_nor_a_new_decision(papers: Papers) -> None:
