@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,6 @@ class House:
         self.proxies = proxies
         self.slugs: list[str] = []
         self.kind = "postgresql" if cluster else "sqlite"
-        self.ahead: list[tuple[datetime, datetime]] = []
-        """From when to when it was, by a clock that ran ahead."""
-        self._jumped_at = datetime.now(UTC)
         self._environment = environment
         self._nursery = nursery
         self._processes: dict[str, Process] = {}
@@ -151,10 +148,6 @@ class House:
 
     def set_clock(self, offset: timedelta) -> None:
         """Let the database's clock jump, for all processes and for this one."""
-        before, now = self.services.database.clock_offset, datetime.now(UTC)
-        if before:
-            self.ahead.append((self._jumped_at + before, now + before))
-        self._jumped_at = now
         draft = self.folder / "clock.new"
         draft.write_text(str(offset.total_seconds()))
         draft.replace(self.folder / "clock")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
@@ -13,11 +14,14 @@ from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
 from store import organisations, status, vanished
 from store.database import Database, DatabaseUnavailableError
 from store.feeds import next_due
-from store.models import feeds, runs
+from store.models import feeds, notices, runs
 from store.models import organisations as organisations_table
+from sync.services import SHAPES
 from tests.faults.house import CADENCE, RESOURCES, House, until
 
 SETTLES_WITHIN = 240.0
+# Lists that are read whole each time.
+WHOLE = [name for name in RESOURCES if SHAPES[name].whole]
 # A run of a settled house is a page or two.
 OPEN_AT_MOST = timedelta(seconds=20)
 
@@ -129,7 +133,7 @@ def judge(house: House, presses: Sequence[str] = (), missed_events: Sequence[str
     return Verdict(
         differences={resource: _difference(house, resource) for resource in RESOURCES},
         refused=sum(call["status"] == 429 and call["fault"] is None for call in calls),
-        twice=slots_run_twice(house.services.database, house.ahead),
+        twice=slots_run_twice(house.services.database),
         lost_presses=[press for press in presses if not _is_answered(house, press)],
         missed_events=list(missed_events),
         calls=len(calls),
@@ -159,27 +163,32 @@ def _done(tx: Any, organisation_id: str, press: str) -> bool:
         return False
 
 
-def slots_run_twice(database: Database, ahead: Sequence[tuple[datetime, datetime]] = ()) -> list[str]:
-    """Scheduled runs that were opened in a slot which an earlier run had read already.
+def slots_run_twice(database: Database) -> list[str]:
+    """Runs that the schedule opened in a slot which the feed's run before had read already.
 
-    What was read while the clock ran ahead is read again once it is set back, as it was planned wrongly.
+    In the order of their claims: the clock may have been set back in between, and a slot of a time that comes
+    again is read again. Where a webhook told of a change meanwhile, the feed is read for that.
     """
+    by_itself = or_(runs.c.cause == "schedule", and_(runs.c.resource.in_(WHOLE), runs.c.asked_by.is_(None)))
+    columns = (runs.c.feed_id, runs.c.opened_at, runs.c.first_read_at, feeds.c.phase_seconds)
     query = (
-        select(runs.c.feed_id, runs.c.cause, runs.c.opened_at, runs.c.first_read_at, feeds.c.phase_seconds)
+        select(*columns, and_(runs.c.cause.in_(["schedule", "full"]), by_itself).label("scheduled"))
         .join(feeds, feeds.c.id == runs.c.feed_id)
-        .where(runs.c.state == "done", ~runs.c.full, runs.c.cause == "schedule")
-        .order_by(runs.c.feed_id, runs.c.opened_at)
+        .where(runs.c.state == "done", runs.c.cause != "record")
+        .order_by(runs.c.feed_id, runs.c.fence)
     )
     with database.reading() as tx:
         rows = tx.execute(query).all()
-    found, last = [], defaultdict[str, datetime | None](lambda: None)
-    for row in rows:
-        before = last[row.feed_id]
-        # Read later than the next one was opened: only where the clock was set back.
-        again = before is not None and before <= row.opened_at < _next(before, row.phase_seconds)
-        if again and not any(began <= before <= ended for began, ended in ahead):
+        told = defaultdict[str, list[datetime]](list)
+        for notice in tx.execute(select(notices.c.feed_id, notices.c.received_at)):
+            told[notice.feed_id].append(notice.received_at)
+    found = []
+    for before, row in pairwise(rows):
+        same_slot = before.first_read_at <= row.opened_at < _next(before.first_read_at, row.phase_seconds)
+        if row.feed_id != before.feed_id or not row.scheduled or not same_slot:
+            continue
+        if not any(before.opened_at <= moment <= row.opened_at for moment in told[row.feed_id]):
             found.append(f"{row.feed_id} at {row.opened_at.isoformat()}")
-        last[row.feed_id] = row.first_read_at
     return found
 
 
