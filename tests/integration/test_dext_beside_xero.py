@@ -184,10 +184,10 @@ def test_a_429_that_does_not_say_how_long_pauses_its_own_connection_for_a_minute
 def test_reads_and_files_together_use_the_minute_and_are_never_refused(
     start_sandbox: Callable[..., Sandbox], database_url: str, redis_url: str, tmp_path: Path, style: str
 ) -> None:
-    window = timedelta(seconds=3)
+    window, most = timedelta(seconds=3), 30  # little enough that a slow machine wants more
     sandbox = start_sandbox(organisations=1, latency_ms=20)
-    sandbox.limits("dext", minute=60, minute_window=window.total_seconds(), in_flight=2, style=style)
-    limits = {"dext": replace(LIMITS["dext"], minute_window=window)}
+    sandbox.limits("dext", minute=most, minute_window=window.total_seconds(), in_flight=2, style=style)
+    limits = {"dext": replace(LIMITS["dext"], minute=most, minute_window=window)}
     folder = tmp_path / "files"
     with engine(sandbox, database_url, redis_url, limits=limits, files_folder=folder) as dext:
         (acme,) = dext.connect_dext(resources=[ITEMS], organisations_wanted=1)
@@ -203,7 +203,7 @@ def test_reads_and_files_together_use_the_minute_and_are_never_refused(
     assert max(call["in_flight"] for call in calls) == 2
     at = sorted(call["at"] for call in calls)
     fullest = max(bisect_right(at, start + window.total_seconds()) - place for place, start in enumerate(at))
-    assert 45 < fullest <= 60, "close to the limit, and never over it"
+    assert 0.75 * most < fullest <= most, "close to the limit, and never over it"
 
 
 def saturate(dext: Engine, slug: str, length: timedelta) -> int:
