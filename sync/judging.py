@@ -47,13 +47,6 @@ def marked(reference: str | None) -> str:
     return f"{REJECTED} {reference or ''}".strip()[:LONGEST_REFERENCE]
 
 
-def must_wait(claim: PushClaim, now: datetime) -> timedelta | None:
-    """How long nobody may send, because it is not known whether its key still counts."""
-    if claim.sent_at is None or not KNOWN <= now - claim.sent_at < FORGOTTEN:
-        return None
-    return FORGOTTEN - (now - claim.sent_at)
-
-
 def may_be_under_way(claim: PushClaim, now: datetime) -> timedelta | None:
     """For how long yet a call of ours may still be worked on, whatever a look finds meanwhile."""
     if claim.sent_at is None or now - claim.sent_at >= FORGOTTEN:
@@ -61,9 +54,15 @@ def may_be_under_way(claim: PushClaim, now: datetime) -> timedelta | None:
     return FORGOTTEN - (now - claim.sent_at)
 
 
+def must_wait(claim: PushClaim, now: datetime) -> timedelta | None:
+    """How long nobody may send, because it is not known whether its key still counts."""
+    is_known = claim.sent_at is not None and now - claim.sent_at < KNOWN
+    return None if is_known else may_be_under_way(claim, now)
+
+
 def begins_anew(claim: PushClaim, now: datetime) -> bool:
     """Whether the key counts from this sending: it was never sent, or is forgotten."""
-    return claim.sent_at is None or now - claim.sent_at >= FORGOTTEN
+    return may_be_under_way(claim, now) is None
 
 
 def _has_changed(claim: PushClaim, document: Document) -> bool:
