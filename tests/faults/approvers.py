@@ -1,12 +1,10 @@
 """People who approve bills meanwhile: each is applied once in Xero, or somebody else was there before."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -17,6 +15,7 @@ from store.models import decisions as decision_rows
 from tasks import deciding
 from tasks.enqueue import SyncRefusedError
 from tests.faults.house import House, until
+from tests.faults.meanwhile import Meanwhile
 
 CONTACTS, INVOICES = "xero.contacts", "xero.invoices"
 APPROVED = {"AUTHORISED": 1}
@@ -32,31 +31,17 @@ class Bill:
     supplier: str
 
 
-class Approvers:
+class Approvers(Meanwhile):
     """Hand bills in and approve them until they are told to stop; a door that fails is tried again."""
 
     def __init__(self, house: House, seed: int, *, pause: float = 0.5) -> None:
+        super().__init__()
         self._house = house
         self._source = random.Random(f"approvers:{seed}")
         self._pause = pause
         self._waiting: list[Bill] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._approve, daemon=True)
         self.decided: list[Bill] = []
         self.outcomes: Counter[str] = Counter()
-        self.broken: BaseException | None = None
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        if self.broken and error is None:
-            raise self.broken
 
     def await_finished(self) -> None:
         """Come back when every decision has come to its end, its note included."""
@@ -82,13 +67,11 @@ class Approvers:
         outcomes = ", ".join(f"{number} {outcome}" for outcome, number in sorted(self.outcomes.items()))
         return f"{len(self.decided)} decisions: {outcomes}"
 
-    def _approve(self) -> None:
-        try:
-            while not self._over.wait(self._source.uniform(0, 2 * self._pause)):
-                self._hand_in()
-                self._waiting = [bill for bill in self._waiting if not self._decide(bill)]
-        except BaseException as error:  # noqa: BLE001 - told to whoever ends it
-            self.broken = error
+    def go_on(self) -> None:
+        """Hand in, and approve what was read."""
+        while not self.over.wait(self._source.uniform(0, 2 * self._pause)):
+            self._hand_in()
+            self._waiting = [bill for bill in self._waiting if not self._decide(bill)]
 
     def _hand_in(self) -> None:
         slug = self._source.choice(self._house.slugs)

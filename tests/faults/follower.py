@@ -1,39 +1,25 @@
 """An application that follows the events: it asks for what came after the last one it saw."""
 
-import threading
-from types import TracebackType
-from typing import Self
-
 from sqlalchemy import select
 
 from store import events, organisations
 from store.database import Database, DatabaseUnavailableError
 from store.models import events as event_rows
 from tests.faults.house import House
+from tests.faults.meanwhile import Meanwhile
 
 LOOK_EVERY = 0.05
 
 
-class Follower:
+class Follower(Meanwhile):
     """Reads on and on; `missed` tells what it was never shown."""
 
     def __init__(self, house: House) -> None:
+        super().__init__()
         self._database: Database = house.services.database
         with self._database.reading() as tx:
             self._ids = [organisations.find(tx, slug).id for slug in house.slugs]
         self._seen: dict[str, list[int]] = {each: [] for each in self._ids}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
 
     def last(self, place: int) -> int:
         """The newest sequence seen of the organisation at this place."""
@@ -47,8 +33,9 @@ class Follower:
         seen = {(each, number) for each, numbers in self._seen.items() for number in numbers}
         return [f"{each} {number}" for each, number in sorted(set(map(tuple, rows)) - seen)]
 
-    def _follow(self) -> None:
-        while not self._over.wait(LOOK_EVERY):
+    def go_on(self) -> None:
+        """Ask for what came after the last one."""
+        while not self.over.wait(LOOK_EVERY):
             self._look()
 
     def _look(self) -> None:

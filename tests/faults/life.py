@@ -2,11 +2,8 @@
 
 import contextlib
 import random
-import threading
 from collections import Counter
 from datetime import timedelta
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy import update
 
@@ -14,6 +11,7 @@ from sandbox.testing import SandboxError
 from store.database import DatabaseUnavailableError
 from store.models import grants
 from tests.faults.house import RESOURCES, House
+from tests.faults.meanwhile import Meanwhile
 
 ACTIONS = {
     "xero.contacts": ("edit", "edit", "add", "archive", "merge", "silent", "remove"),
@@ -26,45 +24,29 @@ ACTIONS = {
 REMOVED_AT_MOST = 3
 
 
-class Life:
+class Life(Meanwhile):
     """Edits and presses until it is told to stop; every press that was taken is on `taken`."""
 
     def __init__(self, house: House, seed: int, *, pause: float = 0.3, full: float = 0.15) -> None:
+        super().__init__()
         self._house = house
         self._source = random.Random(f"life:{seed}")
         self._pause = pause
         self._full = full  # this share of the presses asks for a full resync
         self._removed: Counter[tuple[str, str]] = Counter()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._live, daemon=True)
         self.edits = 0
         self.edited: set[str] = set()
         self.taken: list[str] = []
         self.refused = 0
-        self.broken: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        if self.broken and error is None:
-            raise self.broken
-
-    def _live(self) -> None:
-        try:
-            while not self._over.wait(self._source.uniform(0, 2 * self._pause)):
-                self._edit()
-                if self._source.random() < 0.5:
-                    self._press()
-                if self._source.random() < 0.3:
-                    self._let_a_token_end()
-        except BaseException as error:  # noqa: BLE001 - told to whoever ends it
-            self.broken = error
+    def go_on(self) -> None:
+        """Edit, press, and let tokens end."""
+        while not self.over.wait(self._source.uniform(0, 2 * self._pause)):
+            self._edit()
+            if self._source.random() < 0.5:
+                self._press()
+            if self._source.random() < 0.3:
+                self._let_a_token_end()
 
     def _edit(self) -> None:
         slug, resource = self._source.choice(self._house.slugs), self._source.choice(RESOURCES)

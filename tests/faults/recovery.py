@@ -1,10 +1,8 @@
 """How long work stands still: what a dead process had in hand, and the longest that any open run waited."""
 
 import hashlib
-import threading
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import and_, select
 
@@ -12,6 +10,7 @@ from store.database import DatabaseUnavailableError
 from store.models import feeds, runs
 from tests.faults.child import PACE
 from tests.faults.house import CADENCE, TICK_SECONDS, House
+from tests.faults.meanwhile import Meanwhile
 
 # A killed worker's run goes on within its lease, one tick, and five seconds.
 SPARE_SECONDS = 5.0
@@ -93,16 +92,15 @@ def _stands(row: Any, number: int) -> bool:
     return bool(row.slice == number or (row.slice == number + 1 and row.state == "queued"))
 
 
-class Watch:
+class Watch(Meanwhile):
     """Looks at every open run all the time: how long did the longest stand still, how stale was a feed?
 
     In fair seconds, both.
     """
 
     def __init__(self, house: House) -> None:
+        super().__init__()
         self._database = house.services.database
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
         self._seen: dict[str, tuple[Any, float]] = {}
         self._read: dict[str, tuple[Any, float]] = {}
         self.longest_stand = 0.0
@@ -110,22 +108,13 @@ class Watch:
         self.clock = FairClock()
         self.stood: Any = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
+    def go_on(self) -> None:
+        """Look at everything."""
         open_runs = select(
             runs.c.id, runs.c.state, runs.c.slice, runs.c.pages, runs.c.fence, runs.c.calls, runs.c.resource
         ).where(and_(runs.c.ended_at.is_(None), runs.c.state != "snoozed"))
         reads = select(feeds.c.id, feeds.c.last_success_at).where(feeds.c.enabled)
-        while not self._over.wait(LOOK_EVERY):
+        while not self.over.wait(LOOK_EVERY):
             now = self.clock.look()
             try:
                 with self._database.reading() as tx:
