@@ -68,7 +68,7 @@ mutants: $(VENV)/.dev ## take each mechanism out; its test must fail (ONLY=name 
 
 .PHONY: soak
 soak: $(VENV)/.dev ## kill, freeze, cut and wipe for MINUTES=10 (DATABASE=postgresql|sqlite SEED=n), then compare record by record
-	$(PY) -m tests.faults.soak --minutes $(or $(MINUTES),10) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
+	$(PY) -m tests.faults --minutes $(or $(MINUTES),10) --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measure what a decision of the limiter costs, beside bare round trips

@@ -12,6 +12,7 @@ from store import decisions, organisations
 from store.database import DatabaseUnavailableError
 from store.decisions import DecisionLine
 from store.models import decisions as decision_rows
+from sync.judging import FORGOTTEN
 from tasks import deciding
 from tasks.enqueue import SyncRefusedError
 from tests.faults.house import House, until
@@ -44,7 +45,11 @@ class Approvers(Meanwhile):
         self.outcomes: Counter[str] = Counter()
 
     def await_finished(self) -> None:
-        """Come back when every decision has come to its end, its note included."""
+        """Come back when every decision has come to its end, its note included.
+
+        A conflict or a refusal is one only once nothing of ours can be under way: minutes pass at once here.
+        """
+        self._house.let_pass(FORGOTTEN)
         until(lambda: self._left() == 0, FINISHED_WITHIN, "every decision has ended")
 
     def flaws(self, edited: Collection[str]) -> list[str]:
@@ -77,7 +82,7 @@ class Approvers(Meanwhile):
         slug = self._source.choice(self._house.slugs)
         tenant, sandbox = self._house.engine.tenants[slug], self._house.sandbox
         # One for each: whoever archives it meanwhile spoils one approval, not all that follow.
-        [supplier] = sandbox.edit(tenant, CONTACTS, "add", count=1)
+        [supplier] = sandbox.edit(tenant, CONTACTS, "add", count=1, fields={"ContactStatus": "ACTIVE"})
         fields: dict[str, Any] = {"Type": "ACCPAY", "Status": "SUBMITTED", "Payments": [], "CreditNotes": []}
         fields |= {"AmountPaid": 0, "Contact": {"ContactID": supplier, "Name": "Supplier"}}
         [made] = sandbox.edit(tenant, INVOICES, "add", count=1, fields=fields)

@@ -47,6 +47,8 @@ LIMITS = {
     )
 }
 DEADLINE = "3s"
+# A dead worker's message comes again after this, in the product after minutes; longer than any slice.
+VISIBILITY_SECONDS = 12
 WEB_WORDS = ("-m", "web")  # what follows `python` in the Procfile
 PAGE = 15  # so that a list has many pages, and a slice several
 
@@ -92,6 +94,7 @@ def live(birth: Birth) -> None:
     os.environ.update(birth.environment)
     points.watch(_Watcher(folder, birth.name, birth.arm))
     app = own_app(load_settings())
+    app.conf.broker_transport_options["visibility_timeout"] = VISIBILITY_SECONDS
     app.open_services = partial(_open, clock=folder / "clock", pace=PACE if birth.hurry else UNHURRIED)
     if birth.words == WEB_WORDS:
         listen(app)

@@ -153,6 +153,11 @@ class House:
         draft.replace(self.folder / "clock")
         self.services.database.clock_offset = offset
 
+    def let_pass(self, span: timedelta) -> None:
+        """Here and at the provider it is so much later from now on, for all processes at once."""
+        self.sandbox.advance(span.total_seconds())
+        self.set_clock(self.services.database.clock_offset + span)
+
     # --- people --------------------------------------------------------------------------------
 
     def press(self, slug: str, resource: str, *, full: bool = False) -> Press:

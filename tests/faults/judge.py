@@ -2,8 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, or_, select
 
 from ledgertide.demo.comparison import Difference, add_up, compare_with_dump
 from store import organisations, status, vanished
-from store.database import Database, DatabaseUnavailableError
+from store.database import Database, DatabaseUnavailableError, Scope
 from store.feeds import next_due
 from store.models import feeds, notices, runs
 from store.models import organisations as organisations_table
@@ -24,6 +24,8 @@ SETTLES_WITHIN = 240.0
 WHOLE = [name for name in RESOURCES if SHAPES[name].whole]
 # A run of a settled house is a page or two.
 OPEN_AT_MOST = timedelta(seconds=20)
+# A whole list that changed while it was read is put off for so long; and what a decision sent is forgotten.
+AN_HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -34,6 +36,11 @@ class Verdict:
     refused: int = 0
     twice: list[str] = field(default_factory=list)
     lost_presses: list[str] = field(default_factory=list)
+    """Presses that were taken and not answered until others were made."""
+    unread: list[str] = field(default_factory=list)
+    """Lists that were not read again by themselves."""
+    by_itself: Difference = field(default_factory=Difference)
+    """What the product's own reads left different; what no such read can show is not in it."""
     missed_events: list[str] = field(default_factory=list)
     both_ways: list[str] = field(default_factory=list)
     """What is wrong with decisions and webhooks."""
@@ -42,8 +49,12 @@ class Verdict:
 
     def flaws(self) -> list[str]:
         """One sentence for each thing that is wrong."""
-        total = add_up(self.differences.values())
+        total, own = add_up(self.differences.values()), self.by_itself
         told = {
+            f"{len(self.unread)} lists not read again by themselves": self.unread,
+            f"{len(own.missing)} missing before anybody asked": own.missing,
+            f"{len(own.extra)} extra before anybody asked": own.extra,
+            f"{len(own.stale)} stale before anybody asked": own.stale,
             f"{len(total.missing)} missing": total.missing,
             f"{len(total.extra)} extra": total.extra,
             f"{len(total.stale)} stale": total.stale,
@@ -56,7 +67,50 @@ class Verdict:
         return flaws + self.both_ways
 
 
-def settle(house: House) -> None:
+def settle(house: House, presses: Sequence[str] = (), untold: Collection[str] = ()) -> Verdict:
+    """Let everything come to its end, first by itself, then by full presses; what was found to be wrong.
+
+    `untold`: records that only a full read shows as they are.
+    """
+    lost, unread = _await_by_itself(house, presses)
+    own = add_up(_differences(house).values())
+    extra, stale = (tuple(sorted({*ids} - {*untold})) for ids in (own.extra, own.stale))
+    own = replace(own, extra=extra, stale=stale)
+    _read_all_twice(house)
+    return replace(judge(house), lost_presses=lost, unread=unread, by_itself=own)
+
+
+def _await_by_itself(house: House, presses: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Wait until every press is answered and every list read since, asking for nothing: what was not."""
+    house.let_pass(AN_HOUR)
+    moment = until(lambda: _now(house), 30, "the database is back")
+    lost, unread = list(presses), ["all"]
+    deadline = time.monotonic() + SETTLES_WITHIN
+    while (lost or unread) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        lost, unread = unanswered(house, lost), _unread_since(house, moment)
+    return lost, unread
+
+
+def _now(house: House) -> datetime | None:
+    try:
+        with house.services.database.reading() as tx:
+            return tx.now
+    except DatabaseUnavailableError:  # a connection from before the last fault
+        return None
+
+
+def _unread_since(house: House, moment: datetime) -> list[str]:
+    query = (
+        select(feeds.c.id)
+        .where(feeds.c.enabled)
+        .except_(select(runs.c.feed_id).where(runs.c.state == "done", runs.c.first_read_at > moment))
+    )
+    with house.services.database.reading() as tx:
+        return [str(each) for each in tx.execute(query).scalars()]
+
+
+def _read_all_twice(house: House) -> None:
     """Read every feed whole, twice (what vanished needs two reads that agree), until nothing is open."""
     for number in (1, 2):
         for slug in house.slugs:
@@ -127,18 +181,20 @@ def _owed(house: House) -> list[Any]:
         return [*tx.execute(waiting.where(waits)).all(), *tx.execute(standing.where(old)).all()]
 
 
-def judge(house: House, presses: Sequence[str] = (), missed_events: Sequence[str] = ()) -> Verdict:
+def judge(house: House) -> Verdict:
     """Compare a settled house with the provider, record by record, and look at what it did meanwhile."""
     calls = house.sandbox.calls()
     return Verdict(
-        differences={resource: _difference(house, resource) for resource in RESOURCES},
+        differences=_differences(house),
         refused=sum(call["status"] == 429 and call["fault"] is None for call in calls),
         twice=slots_run_twice(house.services.database),
-        lost_presses=[press for press in presses if not _is_answered(house, press)],
-        missed_events=list(missed_events),
         calls=len(calls),
         runs=_count(house.services.database),
     )
+
+
+def _differences(house: House) -> dict[str, Difference]:
+    return {resource: _difference(house, resource) for resource in RESOURCES}
 
 
 def _difference(house: House, resource: str) -> Difference:
@@ -151,14 +207,16 @@ def _difference(house: House, resource: str) -> Difference:
     return add_up(found)
 
 
-def _is_answered(house: House, press: str) -> bool:
+def unanswered(house: House, presses: Sequence[str]) -> list[str]:
+    """Those of these presses that are not done yet."""
     with house.services.database.reading() as tx:
-        return any(_done(tx, organisations.find(tx, slug).id, press) for slug in house.slugs)
+        scopes = [tx.scope(organisations.find(tx, slug).id) for slug in house.slugs]
+        return [press for press in presses if not any(_is_done(scope, press) for scope in scopes)]
 
 
-def _done(tx: Any, organisation_id: str, press: str) -> bool:
+def _is_done(scope: Scope, press: str) -> bool:
     try:
-        return status.press_state(tx.scope(organisation_id), press).done
+        return status.press_state(scope, press).done
     except LookupError:
         return False
 

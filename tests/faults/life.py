@@ -20,6 +20,7 @@ ACTIONS = {
     "xero.tax_rates": ("edit", "add", "silent"),
     "xero.manual_journals": ("edit", "add", "void", "remove"),
 }
+UNTOLD = ("silent", "remove")
 # More would be a vanish that waits for a person.
 REMOVED_AT_MOST = 3
 
@@ -36,6 +37,8 @@ class Life(Meanwhile):
         self._removed: Counter[tuple[str, str]] = Counter()
         self.edits = 0
         self.edited: set[str] = set()
+        self.untold: set[str] = set()
+        """Of them those that no read of what changed can show: edited without a new stamp, or removed."""
         self.taken: list[str] = []
         self.refused = 0
 
@@ -57,10 +60,11 @@ class Life(Meanwhile):
                 action = "edit"
         try:
             edited = self._house.sandbox.edit(self._house.engine.tenants[slug], resource, action, count=1)
-            self.edited |= set(edited)
-            self.edits += 1
         except SandboxError:  # nothing left to archive or void
             return
+        self.edited |= set(edited)
+        self.untold |= set(edited) if action in UNTOLD else set()
+        self.edits += 1
 
     def _let_a_token_end(self) -> None:
         """Half an hour has passed for the access tokens: each is refreshed at its next use."""

@@ -1,16 +1,6 @@
-"""A soak: real processes, people who edit and press, and faults drawn from a seed, until the time is up.
+"""A soak: real processes, people who edit and press, and faults drawn from a seed, until the time is up."""
 
-    python -m tests.faults.soak --minutes 10 --database postgresql --seed 1
-
-Ends with 0 when the store equals the provider, record by record, no slot was run twice, no press is lost and
-no call was refused, each decision was applied once or met somebody else's edit, and each webhook counted
-once; prints what was done to it and how long it took to recover.
-"""
-
-import argparse
 import random
-import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -23,7 +13,7 @@ from store.models import feeds, runs
 from tests.faults.approvers import Approvers
 from tests.faults.follower import Follower
 from tests.faults.house import BEATS, WEB, WORKERS, House, house, until
-from tests.faults.judge import judge, settle
+from tests.faults.judge import settle
 from tests.faults.kinds import KINDS, Kind, Lane
 from tests.faults.life import Life
 from tests.faults.nursery import Nursery
@@ -62,8 +52,8 @@ def soak(
             home.start("web")
         webhooks.await_taken()
         approvers.await_finished()
-        settle(home)
-        story.verdict = judge(home, life.taken, follower.missed())
+        story.verdict = settle(home, life.taken, life.untold)
+        story.verdict.missed_events = follower.missed()
         story.verdict.both_ways = [*approvers.flaws(life.edited), *webhooks.flaws()]
         story.both_ways = [approvers.told(), webhooks.told()]
     return story
@@ -109,29 +99,3 @@ def _worked_since(home: House, seen: dict[str, int]) -> bool:
     except DatabaseUnavailableError:
         return False
     return any(fence > seen[feed_id] for feed_id, fence in ended)
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(1000))
-    parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
-    options = parser.parse_args()
-    sys.stdout.write(f"seed {options.seed}\n")
-    sys.stdout.flush()
-    nursery = Nursery()
-    with tempfile.TemporaryDirectory(prefix="ledgertide-soak-") as folder:
-        try:
-            length = timedelta(minutes=options.minutes)
-            story = soak(options.database, Path(folder), nursery, length=length, seed=options.seed)
-        finally:
-            nursery.close()
-    assert story.verdict
-    flaws = story.verdict.flaws()
-    sys.stdout.write("\n".join([*story.lines(), *flaws]) + "\n")
-    return 1 if flaws else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -57,5 +57,14 @@ def _judged(verdict: Verdict) -> list[str]:
         for resource, one in verdict.differences.items()
     ]
     losses = f"{len(verdict.lost_presses)} presses lost, {len(verdict.missed_events)} events never shown"
+    own = verdict.by_itself
+    before = (
+        f"before anybody asked: {len(own.missing)} missing, {len(own.extra)} extra, {len(own.stale)} stale, "
+        f"{len(verdict.unread)} lists not read again"
+    )
     did = f"{verdict.runs} runs, {verdict.calls} calls"
-    return [*lists, f"{did}: {len(verdict.twice)} slots run twice, {verdict.refused} calls refused, {losses}"]
+    return [
+        *lists,
+        before,
+        f"{did}: {len(verdict.twice)} slots run twice, {verdict.refused} calls refused, {losses}",
+    ]

@@ -1,23 +1,26 @@
 """A process is killed once at each step of its work, while people edit and press: nothing is lost."""
 
 import random
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from tests.faults.child import Arm
-from tests.faults.house import BEATS, RESOURCES, STEPS, WORKERS, House, house
-from tests.faults.judge import judge, settle
+from store.models import presses
+from tests.faults.child import VISIBILITY_SECONDS, Arm
+from tests.faults.house import BEATS, RESOURCES, STEPS, WORKERS, House, house, until
+from tests.faults.judge import settle
 from tests.faults.life import Life
+from tests.faults.meanwhile import Meanwhile
 from tests.faults.nursery import Nursery
 from tests.faults.recovery import GOES_ON_WITHIN, InHand, Watch
 
 # Long enough for the rarest of them to come about on a busy machine.
 HIT_WITHIN = 90.0
+# The message of a worker that died comes again, perhaps to one that dies in its turn.
+RESTORED_WITHIN = 4.0 * VISIBILITY_SECONDS
 # What each lane's death left behind has gone on within the bound; but all lanes may hit the same run in turn.
 STANDS_AT_MOST = 4 * GOES_ON_WITHIN
 # Who walks through which points; whoever is not named here is never killed.
@@ -35,11 +38,15 @@ LANES = {
 def test_a_process_killed_at_any_step_costs_nothing(kind: str, tmp_path: Path, nursery: Nursery) -> None:
     with house(kind, tmp_path, nursery=nursery, organisations=2) as home, Watch(home) as watch:
         home.start(*BEATS, *WORKERS)
-        with Life(home, seed=1, pause=0.5, full=0.4) as life, _occasions(home), ThreadPoolExecutor() as lanes:
+        with (
+            Life(home, seed=1, pause=0.5, full=0.4) as life,
+            Occasions(home) as occasions,
+            ThreadPoolExecutor() as lanes,
+        ):
             walks = [lanes.submit(_walk, home, name, points) for name, points in LANES.items()]
             took = {point: seconds for walk in walks for point, seconds in walk.result().items()}
-        settle(home)
-        verdict = judge(home, life.taken)
+        until(lambda: not occasions.lost(), RESTORED_WITHIN, "every task that presses was done")
+        verdict = settle(home, life.taken, life.untold)
 
     _tell(took, watch)
     assert took.keys() == set(STEPS)
@@ -61,34 +68,35 @@ def _walk(home: House, name: str, points: list[str]) -> dict[str, float]:
     return took
 
 
-@contextmanager
-def _occasions(home: House) -> Iterator[None]:
+class Occasions(Meanwhile):
     """What people alone do not bring about: refusals, and presses by a task."""
-    over = threading.Event()
-    source = random.Random(1)
 
-    def press_by_task() -> None:
-        where = source.choice(home.slugs), source.choice(RESOURCES)
-        home.engine.app.send_task("sync.now", where, ignore_result=True)
+    def __init__(self, house: House) -> None:
+        super().__init__()
+        self._house = house
+        self._source = random.Random(1)
+        self._sent: list[str] = []
 
-    def refuse() -> None:
+    def go_on(self) -> None:
+        """A press by a task, or now and then a refusal."""
+        occasions: list[Callable[[], None]] = [self._press_by_task] * 7 + [self._refuse]
+        while not self.over.wait(0.5):
+            self._source.choice(occasions)()
+
+    def lost(self) -> set[str]:
+        """The tasks that have not pressed."""
+        with self._house.services.database.reading() as tx:
+            pressed = set(tx.execute(select(presses.c.idempotency_key)).scalars())
+        return {task for task in self._sent if f"task:{task}" not in pressed}
+
+    def _press_by_task(self) -> None:
+        where = self._source.choice(self._house.slugs), self._source.choice(RESOURCES)
+        self._sent.append(self._house.engine.app.send_task("sync.now", where, ignore_result=True).id)
+
+    def _refuse(self) -> None:
         # Not a failure: several of those over several organisations are an outage, and stop everything.
         wait = {"X-Rate-Limit-Problem": "minute", "Retry-After": "1"}
-        home.sandbox.faults("status", status=429, headers=wait)
-
-    occasions: list[Callable[[], None]] = [press_by_task] * 7 + [refuse]
-
-    def give() -> None:
-        while not over.wait(0.5):
-            source.choice(occasions)()
-
-    thread = threading.Thread(target=give, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+        self._house.sandbox.faults("status", status=429, headers=wait)
 
 
 def _tell(took: dict[str, float], watch: Watch) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from store.database import DatabaseUnavailableError
 from tests.faults.house import BEATS, CADENCE, RESOURCES, TICK_SECONDS, WORKERS, House, until
-from tests.faults.judge import judge, slots_run_twice
+from tests.faults.judge import slots_run_twice, unanswered
 from tests.faults.kinds import fill_disk, read_only
 from tests.faults.life import Life
 from tests.faults.recovery import FRESH_WITHIN, FairClock, Watch
@@ -50,7 +50,7 @@ def test_replacing_every_process_one_by_one_loses_no_press_and_draws_no_error(ho
             home.await_started(name)
 
     assert life.refused == 0
-    until(lambda: not judge(home, life.taken).lost_presses, 60, "every press is answered")
+    until(lambda: not unanswered(home, life.taken), 60, "every press is answered")
     assert _complaints(home) == since
 
 
@@ -70,7 +70,7 @@ def test_a_migration_in_two_steps_goes_by_while_old_workers_run(home: House) -> 
                 tx.execute(text(step))
             _answer_a_press(home)
 
-    until(lambda: not judge(home, life.taken).lost_presses, 60, "every press is answered")
+    until(lambda: not unanswered(home, life.taken), 60, "every press is answered")
     assert _complaints(home) == since
 
 
