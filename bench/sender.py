@@ -1,58 +1,53 @@
-"""Sends signed webhooks about an organisation that nobody knows, and tells how long each answer took.
+"""The sandbox's Xero as a sender of webhooks, in a process of its own: it plays nothing besides.
 
-    python -m bench.sender URL COUNT AT_ONCE < key
+    python -m bench.sender URL AT_ONCE < key and edits
 
-A process of its own: the sandbox, which sends those that count, has all of Xero to play besides.
+The first line of its input is the key; each that follows is an edit, as JSON: tenant, resource, action, ids.
+It tells of them as untidily as the sandbox does, and answers every line with how many deliveries are under
+way. At the end of its input it waits for those, and prints every attempt.
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import sys
-import time
-from collections.abc import Iterator
+from typing import Any
 
-import aiohttp
+from sandbox.clock import Clock
+from sandbox.webhooks.habits import Habits
+from sandbox.webhooks.subscriptions import Subscription, Webhooks
+
+HABITS = Habits(double=0.2, forge=0.1, overtake=0.2, again_seconds=1.0)
+SEED = 7
 
 
 def main() -> None:
-    url, count, at_once = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    key = sys.stdin.read().strip()
-    print(json.dumps(asyncio.run(_send(url, key, count, at_once))))
+    url, at_once = sys.argv[1], int(sys.argv[2])
+    asyncio.run(_send(url, sys.stdin.readline().strip(), at_once))
 
 
-async def _send(url: str, key: str, count: int, at_once: int) -> list[float]:
-    letters, took = _letters(key, count), []
-
-    async def carry(session: aiohttp.ClientSession) -> None:
-        for body, signature in letters:  # each letter is taken by one of them
-            began = time.monotonic()
-            async with session.post(url, data=body, headers={"x-xero-signature": signature}) as answer:
-                await answer.read()
-                if answer.status != 200:
-                    raise SystemExit(f"answered {answer.status}")
-            took.append(round((time.monotonic() - began) * 1000, 2))
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        await asyncio.gather(*[carry(session) for _ in range(at_once)])
-    return took
+async def _send(url: str, key: str, at_once: int) -> None:
+    webhooks = Webhooks(Clock(), SEED, habits=HABITS, subscriptions=[Subscription(url, key)])
+    webhooks.post.at_once(at_once)
+    telling = asyncio.create_task(webhooks.tell())
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        if edit := json.loads(line):
+            webhooks.hear(*edit)
+        _say(under_way(webhooks))
+    while under_way(webhooks):
+        await asyncio.sleep(0.05)
+    telling.cancel()
+    _say(webhooks.post.after(0))
+    await webhooks.post.close()
 
 
-def _letters(key: str, count: int) -> Iterator[tuple[bytes, str]]:
-    for number in range(1, count + 1):
-        event = {
-            "resourceId": f"record-{number}",
-            "tenantId": "nobody-here",
-            "eventCategory": "INVOICE",
-            "eventType": "UPDATE",
-            "eventDateUtc": "2026-06-27T10:15:00.000",
-        }
-        told = {"events": [event], "firstEventSequence": number, "lastEventSequence": number}
-        body = json.dumps(told).encode()
-        signed = hmac.new(key.encode(), body, hashlib.sha256).digest()
-        yield body, base64.b64encode(signed).decode()
+def under_way(webhooks: Webhooks) -> int:
+    """How many deliveries were not taken yet."""
+    return webhooks.post.under_way + len(webhooks.waiting)
+
+
+def _say(what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
