@@ -36,10 +36,10 @@ test: $(VENV)/.dev ## run all tests but those of make faults (PYTEST_ARGS="-k wo
 
 .PHONY: faults
 faults: $(VENV)/.dev ## kill, freeze and cut real processes at every step of their work, and a short soak
-	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
+	$(PY) -m pytest tests/faults -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: check
-check: format lint types imports test ## what CI runs: format, lint, types, import rules, tests
+check: format lint types imports test faults ## what CI runs: format, lint, types, import rules, all tests
 
 .PHONY: format
 format: $(VENV)/.dev ## check the format (make fix mends it)
