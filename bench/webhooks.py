@@ -1,6 +1,6 @@
 """Webhooks in a storm, on the whole product: are they answered at once, is every true change here soon?
 
-    python -m bench.webhooks [--events 3500] [--storm 5000] [--at-once 50] [--database-url URL]
+    python -m bench.webhooks [--events 3500] [--storm 5000] [--at-once 50] [--database sqlite]
 
 Starts what `make run` starts, edits records, half of them at one organisation, and lets a process of its own
 tell of each as Xero does (doubled, overtaken, forged beside them), as many at a time as are allowed, while
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -36,6 +37,7 @@ from store.models import notices, runs
 from store.notices import APART
 from store.tables import table_of
 from sync.services import SHAPES, Services, open_services
+from tests.services.postgres import PostgresServer, embedded_cluster
 
 TOLD = ("xero.contacts", "xero.invoices", "xero.credit_notes")
 STORMED = "xero.invoices"
@@ -91,29 +93,35 @@ def main() -> int:
     parser.add_argument("--storm", type=int, default=5000, help="true events of one organisation's one list")
     parser.add_argument("--at-once", type=int, default=50, help="deliveries under way at a time")
     parser.add_argument("--organisations", type=int, default=6)
-    parser.add_argument("--database-url", help="an empty database, instead of an SQLite file of its own")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
     options = parser.parse_args()
     brought = {"LEDGERTIDE_XERO_WEBHOOK_KEYS": f"{token_urlsafe(24)},{token_urlsafe(24)}"}
-    brought |= {"LEDGERTIDE_DATABASE_URL": options.database_url} if options.database_url else {}
     configure("CRITICAL")
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        if options.database == "postgresql":  # else a file in the folder
+            server = PostgresServer(stack.enter_context(embedded_cluster(durable=True)).admin)
+            brought |= {"LEDGERTIDE_DATABASE_URL": server.url(server.create())}
         plan = Plan(Path(folder) / "var", organisations=options.organisations, settings=brought)
-        with embedded(plan, print) as system:
-            services = open_services(system.settings)
-            try:
-                return _measure(system, services, options)
-            finally:
-                services.close()
+        system = stack.enter_context(embedded(plan, say))
+        services = open_services(system.settings)
+        stack.callback(services.close)
+        return _measure(system, services, options)
+
+
+def say(line: str) -> None:
+    """At once, also into a pipe."""
+    print(line, flush=True)
 
 
 def _measure(system: System, services: Services, options: argparse.Namespace) -> int:
     sandbox = Sandbox(system.doors.url)
     sandbox.limits(minute=100_000, day=10_000_000, app_minute=1_000_000)
     connect_sandbox(services, system.doors)
-    print("Waiting until every list that webhooks tell of was read once ...")
+    say("Waiting until every list that webhooks tell of was read once ...")
     _until(lambda: _all_read(services), timedelta(minutes=10))
     if not subscribe(system):
-        print("The web process does not listen.")
+        say("The web process does not listen.")
         return 1
     sandbox.control("DELETE", "webhooks")  # it was asked whether it listens; who tells is somebody else
     began, watch = datetime.now(UTC), Watch(services)
@@ -175,7 +183,7 @@ def _storm(sandbox: Sandbox, sender: Sender, watch: Watch, options: argparse.Nam
     places = [(stormed, STORMED)] * (options.storm // IN_ONE_EDIT)
     places += [(source.choice(others), source.choice(TOLD)) for _ in range(options.events // IN_ONE_EDIT)]
     source.shuffle(places)
-    print(f"{len(places) * IN_ONE_EDIT} edits, {options.storm} of them at one organisation's {STORMED} ...")
+    say(f"{len(places) * IN_ONE_EDIT} edits, {options.storm} of them at one organisation's {STORMED} ...")
     edits, looked_at = [], 0.0
     for tenant, resource in places:
         at = datetime.now(UTC)
@@ -225,7 +233,7 @@ def _judge(
         ("shortest between two runs' starts", f"{shortest.total_seconds():.1f} s", "15 s", shortest >= APART),
     )
     for what, came, limit, ok in lines:
-        print(f"{'ok   ' if ok else 'WRONG'}  {what:<36} {came:<26} {limit}")
+        say(f"{'ok   ' if ok else 'WRONG'}  {what:<36} {came:<26} {limit}")
     return 0 if all(ok for *_, ok in lines) else 1
 
 

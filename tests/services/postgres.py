@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
@@ -23,12 +23,9 @@ from ledgertide.embedded.valkey import GRACE, free_port, write_secret
 READY_WITHIN_SECONDS = 60
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root, so root's tests run it as this user
 
-# Nothing here has to survive a power cut, and a test that leans on the vacuum is a flaky test.
-TEST_OPTIONS = (
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-    "autovacuum=off",
+# Nothing of a test has to survive a power cut, and a test that leans on the vacuum is a flaky test.
+FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+OPTIONS = (
     "shared_buffers=64MB",
     "max_connections=200",
     "listen_addresses=127.0.0.1",
@@ -75,11 +72,11 @@ def embedded_server() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def embedded_cluster() -> Iterator["Cluster"]:
-    """The same as a server that may be stopped and started again."""
+def embedded_cluster(*, durable: bool = False) -> Iterator["Cluster"]:
+    """The same as a server that may be stopped and started again; a durable one takes the time of a disk."""
     folder = Path(tempfile.mkdtemp(prefix="ledgertide-postgres-"))
     try:
-        cluster = Cluster(folder)
+        cluster = Cluster(folder, OPTIONS if durable else FORGETFUL + OPTIONS)
         cluster.start()
         try:
             yield cluster
@@ -95,8 +92,9 @@ class Cluster:
     The package's own starter is not used: as root it opens every parent folder to everyone.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
         self._folder = folder
+        self._options = [f"-c{option}" for option in options]
         self._binaries = _binaries(folder)
         self._user: dict[str, Any] = {}
         if os.getuid() == 0:
@@ -146,10 +144,16 @@ class Cluster:
             admin.execute("SELECT pg_promote()")
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        options = [f"-c{option}" for option in TEST_OPTIONS]
         with self._log.open("ab") as output:
             return subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), *options],
+                [
+                    self._binaries / "postgres",
+                    "-D",
+                    self._folder / "data",
+                    "-p",
+                    str(self.port),
+                    *self._options,
+                ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
