@@ -200,7 +200,7 @@ def house(
     with ExitStack() as stack:
         valkey = stack.enter_context(Valkey(folder / "redis"))
         sandbox = stack.enter_context(Sandbox.start(organisations=len(PLACES) + 1, seed=seed, latency_ms=40))
-        cluster = stack.enter_context(embedded_cluster()) if kind == "postgresql" else None
+        cluster = stack.enter_context(embedded_cluster(durable=True)) if kind == "postgresql" else None
         ports = {"redis": valkey.port, "provider": int(make_url(sandbox.url).port or 0)}
         if cluster:
             ports["database"] = cluster.port

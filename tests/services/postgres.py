@@ -73,7 +73,10 @@ def embedded_server() -> Iterator[PostgresServer]:
 
 @contextmanager
 def embedded_cluster(*, durable: bool = False) -> Iterator["Cluster"]:
-    """The same as a server that may be stopped and started again; a durable one takes the time of a disk."""
+    """The same as a server that may be stopped and started again.
+
+    A durable one takes the time of a disk; another forgets what it had just committed when it crashes.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ledgertide-postgres-"))
     try:
         cluster = Cluster(folder, OPTIONS if durable else FORGETFUL + OPTIONS)
