@@ -62,7 +62,7 @@ class SliceTask(SyncTask, Generic[C]):
     def claim(self, claimed_id: str, slice_number: int) -> C | None:
         """Take the slice, if it is still there to take. Its message is used up either way."""
         with contextlib.suppress(LimiterUnavailableError):  # then no message can be sent anyway
-            self.services.queueing_lock.free(self.lanes, claimed_id)
+            self.services.queueing_lock.free(self.lanes, claimed_id, slice_number)
         reached("claim.begun")
         try:
             with self.services.database.transaction() as tx:

@@ -160,7 +160,7 @@ def publish(app: Celery, messages: Sequence[Message | Push]) -> int:
     taken: list[Message | Push] = []
     try:
         for message in messages:
-            if services.queueing_lock.take(message.lane, message.id):
+            if services.queueing_lock.take(message.lane, message.id, message.slice):
                 taken.append(message)  # noqa: PERF401 - what was taken counts when the next one fails
         if taken:
             reached("publish.locked")
@@ -220,7 +220,7 @@ def _take_back(
     """As if nobody had tried: beat may send them at its next tick. One that did get through does no harm."""
     with contextlib.suppress(LimiterUnavailableError):  # then the locks run out by themselves
         for message in locked:
-            services.queueing_lock.free([message.lane], message.id)
+            services.queueing_lock.free([message.lane], message.id, message.slice)
     try:
         with services.database.transaction() as tx:
             dispatch.mark_published(tx, [message.id for message in messages], None)

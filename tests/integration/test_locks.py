@@ -38,13 +38,25 @@ def test_a_freed_feed_may_be_sent_again_and_only_that_one(redis_url: str) -> Non
         publisher.take("now", feed_id)
 
     worker.free(["sync", "now"], "acme-contacts")
-    worker.free([], "bolt-contacts")
 
     assert publisher.take("sync", "acme-contacts")
     assert publisher.take("now", "acme-contacts")
     assert not publisher.take("sync", "bolt-contacts")
     publisher.close()
     worker.close()
+
+
+def test_a_copy_that_comes_late_frees_no_later_message(redis_url: str) -> None:
+    publisher, zombie = QueueingLock(redis_url), QueueingLock(redis_url)
+    publisher.take("sync", "acme-contacts", 2)
+
+    zombie.free(["sync"], "acme-contacts", 1)
+    assert not publisher.take("sync", "acme-contacts", 3)
+
+    zombie.free(["sync"], "acme-contacts", 2)
+    assert publisher.take("sync", "acme-contacts", 3)
+    publisher.close()
+    zombie.close()
 
 
 def test_a_lost_message_blocks_no_longer_than_a_lease(redis_url: str) -> None:
