@@ -84,6 +84,9 @@ class Limits:
 
     # How long an unanswered call holds its place: longer than a call's total deadline of 30 s.
     lease: timedelta = timedelta(seconds=45)
+    # How long from its beginning a provider may still be at a call that we gave up, or that was cut off.
+    # Nobody says; gateways end what takes longer than 30 to 60 s.
+    at_work: timedelta = timedelta(seconds=45)
     # How soon to ask again for a place in flight.
     busy: timedelta = timedelta(milliseconds=200)
 

@@ -16,7 +16,13 @@ from pydantic import SecretStr
 from config.limits import CallClass
 from config.points import reached
 from connectors import hints
-from connectors.errors import ConnectorError, RateLimitedError, TransientError, UnknownOutcomeError
+from connectors.errors import (
+    ConfigurationError,
+    ConnectorError,
+    RateLimitedError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from connectors.transport import Answer, Transport
 from connectors.verdicts import XERO, Dialect, verdict
 from limiter.limiter import Account, Limiter, LimiterUnavailableError, NotBeforeError, Permit
@@ -206,12 +212,13 @@ class ApiClient:
                 deadline=request.deadline,
             )
         except BaseException as failure:
-            self._limiter.failed(permit, outage=isinstance(failure, TransientError))
+            outage = isinstance(failure, TransientError)
+            self._limiter.failed(permit, outage=outage, over=_was_never_sent(failure))
             raise
         reached("call.answered")
         answer = self._dialect.meant(answer)
         if answer.status >= 500:
-            self._limiter.failed(permit, outage=True)
+            self._limiter.failed(permit, outage=True, over=True)
             raise verdict(answer, self._dialect)
         if answer.status == 429:
             raise self._too_many(permit, answer)
@@ -227,6 +234,11 @@ class ApiClient:
             permit, self._dialect.remaining(answer), problem=problem, retry_after=hints.retry_after(answer)
         )
         return RateLimitedError(wait or timedelta(0), LIMITS_NAMED.get(problem, "minute limit"))
+
+
+def _was_never_sent(failure: BaseException) -> bool:
+    transient = isinstance(failure, TransientError) and failure.unsent
+    return transient or isinstance(failure, ConfigurationError)
 
 
 def _is_short_trouble(error: BaseException) -> bool:

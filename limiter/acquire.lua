@@ -11,6 +11,8 @@ local ends = now + lease
 -- than a new call could: it was written before the clock was set back, so nothing known is worth keeping.
 redis.call('ZREMRANGEBYSCORE', flight, '-inf', now)
 redis.call('ZREMRANGEBYSCORE', minute, '-inf', now - lease)
+redis.call('ZREMRANGEBYSCORE', abandoned, '-inf', now)
+redis.call('ZREMRANGEBYSCORE', abandoned, '(' .. (now + rules.at_work), '+inf')
 local future = redis.call('ZREMRANGEBYSCORE', flight, '(' .. ends, '+inf')
   + redis.call('ZREMRANGEBYSCORE', minute, '(' .. (ends + rules.minute_span), '+inf')
 if future > 0 then redis.call('DEL', state) end
@@ -81,7 +83,9 @@ if seen and tonumber(seen) <= now + lease and now < seen + rules.minute_span the
   room = alone and 1 or math.min(rules.in_flight, math.max(left, 1))
   if left < 1 and in_minute > 0 then judge(0, nil, minute_end, 'minute limit') end
 end
-if redis.call('ZCARD', flight) >= room then hold(rules.busy, 'backlog') end
+local flying = redis.call('ZCARD', flight)
+-- What we heard no answer of the provider may still count; it says nothing of what is left, though.
+if flying >= room or flying + redis.call('ZCARD', abandoned) >= rules.in_flight then hold(rules.busy, 'backlog') end
 
 if reason then return {0, wait, reason} end
 

@@ -27,4 +27,5 @@ for _, key in ipairs({pause, app_pause}) do
     wait, reason = math.max(pausing.till - now, 1), pausing.reason
   end
 end
-return {minute_left, day_left, app_minute_left, redis.call('ZCOUNT', flight, '(' .. now, '+inf'), wait, reason}
+local in_flight = redis.call('ZCOUNT', flight, '(' .. now, '+inf') + redis.call('ZCOUNT', abandoned, '(' .. now, '+inf')
+return {minute_left, day_left, app_minute_left, in_flight, wait, reason}

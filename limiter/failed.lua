@@ -1,13 +1,20 @@
--- No good answer came: free the place in flight, leave the tokens where they are (the call may have been counted
--- at any time until its lease ends), and pause the provider when too many fail over too many connections.
+-- No good answer came: free the place in flight once the provider cannot be at it any more, leave the tokens
+-- where they are (the call may have been counted at any time until its lease ends), and pause the provider when
+-- too many fail over too many connections.
 --
 -- KEYS   as in ground.lua
 -- ARGV   1 call   2 connection   3 rules (JSON: see rules.py)   4 '1' if this may be an outage
+--        5 '1' if it is over: the provider answered, or never got it
 -- answer 1 if this paused the provider, else 0
 local call, connection, rules = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 local now = clock()
 
+local ends = redis.call('ZSCORE', flight, call)
 redis.call('ZREM', flight, call)
+if ARGV[5] ~= '1' and ends then
+  redis.call('ZADD', abandoned, ends - rules.lease + rules.at_work, call)
+  redis.call('PEXPIRE', abandoned, rules.at_work)
+end
 if ARGV[4] ~= '1' then return 0 end
 
 redis.call('ZREMRANGEBYSCORE', failures, '-inf', now - rules.outage_within)

@@ -13,6 +13,7 @@
 --                     app have spent: minute_others, minute_at, day_others, day_at; and strangers_until: so
 --                     long calls may be out that left before Redis was wiped
 --   pause       hash  set (when), until, again (ms between probes once `until` has passed), reason
+--   abandoned   zset  call that we heard no answer of -> until when the provider may still be at it
 -- and of the whole app:
 --   app         hash  as day
 --   app_state   hash  others, at
@@ -20,7 +21,8 @@
 --   failures    zset  connection and call -> when it failed, since the last answer
 --   connections zset  connection -> its newest call
 local flight, minute, day, state, pause = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local app, app_state, app_pause, failures, connections = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local abandoned = KEYS[6]
+local app, app_state, app_pause, failures, connections = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 
 local function clock()
   local time = redis.call('TIME')

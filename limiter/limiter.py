@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 log = structlog.get_logger()
-OF_CONNECTION = 5  # of a script's keys, the first so many are the connection's own
+OF_CONNECTION = 6  # of a script's keys, the first so many are the connection's own
 
 
 @dataclass(frozen=True)
@@ -161,17 +161,17 @@ class Limiter:
             log.warning("limiter_report_lost", error=str(error))
         return None if pause is None else pause.wait
 
-    def failed(self, permit: Permit, *, outage: bool) -> None:
+    def failed(self, permit: Permit, *, outage: bool, over: bool) -> None:
         """Report that no answer came, or a 5xx; `outage` when the provider itself may be down.
 
+        `over`: the provider answered, or never got it; else it may still be at it, and counts it in flight.
         The tokens stay counted until the provider cannot count the call any more. Never raises.
         """
         account = permit.account
         try:
             with reaching_redis():
-                paused = self._run(
-                    self._failed, account, permit.call, account.connection, self._rule(account), int(outage)
-                )
+                rule, told = self._rule(account), (int(outage), int(over))
+                paused = self._run(self._failed, account, permit.call, account.connection, rule, *told)
         except LimiterUnavailableError as error:
             log.warning("limiter_report_lost", error=str(error))
         else:
@@ -235,7 +235,7 @@ class Limiter:
             except IndexError:  # another thread was quicker
                 return
             try:
-                self._run(self._failed, account, call, account.connection, self._rule(account), 0)
+                self._run(self._failed, account, call, account.connection, self._rule(account), 0, 1)
             except RedisError:
                 self._unheard.append((account, call))
                 raise
@@ -246,7 +246,7 @@ class Limiter:
     def _keys(self, account: Account) -> list[str]:
         app = f"ledgertide:limiter:{account.provider}"
         own = f"{app}:connection:{account.connection}"
-        keys = [f"{own}:{name}" for name in ("flight", "minute", "day", "state", "pause")]
+        keys = [f"{own}:{name}" for name in ("flight", "minute", "day", "state", "pause", "abandoned")]
         keys += [f"{app}:app:{name}" for name in ("minute", "state", "pause", "failures", "connections")]
         return keys
 

@@ -27,6 +27,7 @@ def rules(limits: Limits, call_class: CallClass = CallClass.DECISION, day: int |
             "app_span": _span(limits.app_window, limits.margin),
             "app_part": _milliseconds(limits.app_window / limits.app_parts),
             "lease": _milliseconds(limits.lease),
+            "at_work": _milliseconds(limits.at_work),
             "busy": _milliseconds(limits.busy),
             "lost_probe": _milliseconds(limits.lost_probe),
             "outage_failures": limits.outage.failures,

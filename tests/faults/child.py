@@ -42,6 +42,7 @@ LIMITS = {
         minute_window=timedelta(seconds=6),
         app_window=timedelta(seconds=6),
         lease=timedelta(seconds=8),
+        at_work=timedelta(seconds=8),
         lost_probe=timedelta(seconds=2),
         outage=Outage(within=timedelta(seconds=6), probe=timedelta(seconds=2)),
     )

@@ -33,7 +33,8 @@ class Verdict:
     """What was found once everything had settled."""
 
     differences: dict[str, Difference]
-    refused: int = 0
+    refused: list[str] = field(default_factory=list)
+    """Calls beyond a limit: when, which, why."""
     twice: list[str] = field(default_factory=list)
     lost_presses: list[str] = field(default_factory=list)
     """Presses that were taken and not answered until others were made."""
@@ -61,7 +62,7 @@ class Verdict:
             f"{len(self.twice)} slots run twice": self.twice,
             f"{len(self.lost_presses)} presses lost": self.lost_presses,
             f"{len(self.missed_events)} events never shown": self.missed_events,
-            f"{self.refused} calls refused": range(self.refused),
+            f"{len(self.refused)} calls refused": self.refused,
         }
         flaws = [f"{what}: {', '.join(map(str, found[:5]))}" for what, found in told.items() if found]
         return flaws + self.both_ways
@@ -186,11 +187,16 @@ def judge(house: House) -> Verdict:
     calls = house.sandbox.calls()
     return Verdict(
         differences=_differences(house),
-        refused=sum(call["status"] == 429 and call["fault"] is None for call in calls),
+        refused=[_refused(call) for call in calls if call["status"] == 429 and call["fault"] is None],
         twice=slots_run_twice(house.services.database),
         calls=len(calls),
         runs=_count(house.services.database),
     )
+
+
+def _refused(call: dict[str, Any]) -> str:
+    flying = f"{call['in_flight']} in flight"
+    return f"{call['at']:.3f} {call['endpoint']} of {call['tenant']}: {call['problem']}, {flying}"
 
 
 def _differences(house: House) -> dict[str, Difference]:

@@ -66,5 +66,5 @@ def _judged(verdict: Verdict) -> list[str]:
     return [
         *lists,
         before,
-        f"{did}: {len(verdict.twice)} slots run twice, {verdict.refused} calls refused, {losses}",
+        f"{did}: {len(verdict.twice)} slots run twice, {len(verdict.refused)} calls refused, {losses}",
     ]

@@ -339,6 +339,17 @@ def test_a_connection_cut_is_repeated(limiter):
         page = Caller(limiter, url).read()
 
     assert page.calls == len(calls) == 3
+    assert limiter.budget(ACCOUNT).in_flight == 2  # who was cut off may still be worked on
+
+
+def test_a_call_that_never_got_there_is_not_in_flight(limiter):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    refused = Caller(limiter, nobody).refused()
+
+    assert (refused.code, refused.calls) == ("connection_lost", 3)
+    assert limiter.budget(ACCOUNT).in_flight == 0
 
 
 def test_a_body_cut_short_is_a_lost_connection(limiter):

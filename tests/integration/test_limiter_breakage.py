@@ -28,11 +28,30 @@ from tests.integration.limiter_worker import begin_worker
 def test_a_failed_call_gives_its_place_back_and_stays_counted(redis_url: str) -> None:
     limiter = xero(redis_url)
 
-    limiter.failed(passes(limiter, ACME), outage=False)
+    limiter.failed(passes(limiter, ACME), outage=False, over=True)
 
     left = limiter.budget(ACME)
     assert (left.in_flight, left.minute, left.day, left.app_minute) == (0, 59, 4_999, 9_999)
     assert limiter.budget(BOLT).minute == 60
+
+
+def test_a_call_without_an_answer_is_in_flight_for_as_long_as_the_provider_may_be_at_it(
+    redis_url: str,
+) -> None:
+    limiter = xero(redis_url, at_work=timedelta(seconds=2))
+    for account in (ACME, BOLT):
+        call(limiter, account, Remaining(minute=59))
+    flying = [passes(limiter, ACME, CallClass.PRESS) for _ in range(5)]
+
+    for permit in flying[:3]:
+        limiter.failed(permit, outage=False, over=False)
+    limiter.answered(flying[3], Remaining(minute=55))
+    again = passes(limiter, ACME, CallClass.PRESS)
+
+    assert refusal(limiter, ACME, CallClass.PRESS).reason == "backlog"
+    assert passes_in_the_end(limiter, ACME, CallClass.PRESS).granted_at >= flying[0].granted_at + 2_000
+    assert again.granted_at < flying[0].granted_at + 2_000
+    assert [passes(limiter, BOLT) for _ in range(4)]
 
 
 def test_entries_from_the_future_expire_and_leave_nothing_known(redis_url: str) -> None:
@@ -76,7 +95,7 @@ def test_without_redis_nobody_calls_and_answers_are_kept(own_redis: Valkey) -> N
             limiter.acquire(account, CallClass.DECISION)
         assert own_redis.url.split("@")[0] not in repr(caught.value)
     wait = limiter.answered(flying[0], Remaining(), problem="minute", retry_after=timedelta(seconds=9))
-    limiter.failed(flying[1], outage=True)
+    limiter.failed(flying[1], outage=True, over=False)
     own_redis.start()
 
     assert wait is not None  # an answer that came is worth keeping, and says itself how long to wait

@@ -127,7 +127,7 @@ def test_a_reserve_that_others_used_up_is_asked_about_once_per_probe_time(redis_
 
 
 def fails(limiter: Limiter, account: Account) -> None:
-    limiter.failed(passes(limiter, account, CallClass.PRESS), outage=True)
+    limiter.failed(passes(limiter, account, CallClass.PRESS), outage=True, over=True)
 
 
 def test_many_failures_over_several_connections_pause_the_provider(redis_url: str) -> None:
