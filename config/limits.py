@@ -85,8 +85,7 @@ class Limits:
     # How long an unanswered call holds its place: longer than a call's total deadline of 30 s.
     lease: timedelta = timedelta(seconds=45)
     # How long from its beginning a provider may still be at a call that we gave up, or that was cut off.
-    # Nobody says; gateways end what takes longer than 30 to 60 s.
-    at_work: timedelta = timedelta(seconds=45)
+    at_work: timedelta = timedelta(0)
     # How soon to ask again for a place in flight.
     busy: timedelta = timedelta(milliseconds=200)
 
@@ -106,13 +105,15 @@ class Limits:
 
 
 # developer.xero.com, "Rate limits": per organisation 5 in flight, 60 a minute, 5,000 a day (1,000 on the
-# starter tier); per app 10,000 a minute.
-XERO = Limits(in_flight=5, minute=60, day=5_000, app_minute=10_000)
+# starter tier); per app 10,000 a minute. How long it is at work nobody says; gateways end what takes longer
+# than 30 to 60 s.
+XERO = Limits(in_flight=5, minute=60, day=5_000, app_minute=10_000, at_work=timedelta(seconds=45))
 
 # Nothing is published for the part of Dext that counts here; its one public API has 60 a minute, and a 429
 # without Retry-After. No limit of a day or an app is known. Operators may change it (config/dext.py).
 # https://help.dext.com/en/articles/272702-data-health-insights-api
-# The lease outlives the reading of a file, 120 s.
+# The lease outlives the reading of a file, 120 s. Two in flight is our own caution, not a limit that Dext has
+# named: what was given up does not keep the place.
 DEXT = Limits(
     in_flight=2,
     minute=60,

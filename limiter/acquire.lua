@@ -85,7 +85,12 @@ if seen and tonumber(seen) <= now + lease and now < seen + rules.minute_span the
 end
 local flying = redis.call('ZCARD', flight)
 -- What we heard no answer of the provider may still count; it says nothing of what is left, though.
-if flying >= room or flying + redis.call('ZCARD', abandoned) >= rules.in_flight then hold(rules.busy, 'backlog') end
+local full = flying + redis.call('ZCARD', abandoned) >= rules.in_flight
+if flying >= room or (full and flying > 0) then
+  hold(rules.busy, 'backlog')
+elseif full then
+  hold(tonumber(redis.call('ZRANGE', abandoned, 0, 0, 'WITHSCORES')[2]) - now, 'backlog')
+end
 
 if reason then return {0, wait, reason} end
 

@@ -11,8 +11,9 @@ local now = clock()
 
 local ends = redis.call('ZSCORE', flight, call)
 redis.call('ZREM', flight, call)
-if ARGV[5] ~= '1' and ends then
-  redis.call('ZADD', abandoned, ends - rules.lease + rules.at_work, call)
+local at_work_until = tonumber(ends or 0) - rules.lease + rules.at_work
+if ARGV[5] ~= '1' and at_work_until > now then
+  redis.call('ZADD', abandoned, at_work_until, call)
   redis.call('PEXPIRE', abandoned, rules.at_work)
 end
 if ARGV[4] ~= '1' then return 0 end
