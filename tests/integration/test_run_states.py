@@ -6,7 +6,9 @@ workers that die, wake up too late, are refused calls, and a clock that jumps pa
 
 import contextlib
 import itertools
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -151,15 +153,9 @@ class RunStates(RuleBasedStateMachine):
     # --- what always holds -----------------------------------------------------------------
 
     @invariant()
-    def at_most_one_run_is_open(self) -> None:
-        with self.database.reading() as tx:
-            count = select(func.count()).where(
-                run_rows.c.feed_id == self.feed_id, run_rows.c.ended_at.is_(None)
-            )
-            assert tx.execute(count).scalar_one() <= 1
-
-    @invariant()
     def at_most_one_claim_can_write(self) -> None:
+        if len(self.claims) < 2:
+            return
         able = 0
         for claim in self.claims:
             with contextlib.suppress(runs.LeaseLostError, _RollBackError), self.database.transaction() as tx:
@@ -169,24 +165,31 @@ class RunStates(RuleBasedStateMachine):
         assert able <= 1
 
     @invariant()
-    def a_press_is_served_only_by_a_run_that_began_reading_after_it(self) -> None:
+    def the_table_holds(self) -> None:
+        """In one look, as there are thousands."""
         with self.database.reading() as tx:
             feed = tx.execute(select(feeds.feeds).where(feeds.feeds.c.id == self.feed_id)).one()
-            ended = tx.execute(
-                select(run_rows.c.id).where(run_rows.c.feed_id == self.feed_id, run_rows.c.state == "done")
-            ).scalars()
-            began = [self.began[run_id] for run_id in ended if run_id in self.began]
+            columns = (run_rows.c.id, run_rows.c.feed_id, run_rows.c.state, run_rows.c.ended_at)
+            known = tx.execute(select(*columns)).all()
+        self.at_most_one_run_is_open(known)
+        self.a_press_is_served_only_by_a_run_that_began_reading_after_it(feed, known)
+        self.the_other_organisation_is_left_alone(known)
+
+    def at_most_one_run_is_open(self, known: Sequence[Any]) -> None:
+        assert len([run for run in known if run.ended_at is None]) <= 1
+
+    def a_press_is_served_only_by_a_run_that_began_reading_after_it(
+        self, feed: Any, known: Sequence[Any]
+    ) -> None:
         assert feed.served >= self.served
         self.served = feed.served
+        began = [self.began[run.id] for run in known if run.state == "done" and run.id in self.began]
         for generation, moment in self.pressed.items():
             if generation <= feed.served:
                 assert any(start > moment for start in began), f"press {generation} was never answered"
 
-    @invariant()
-    def the_other_organisation_is_left_alone(self) -> None:
-        with self.database.reading() as tx:
-            count = select(func.count()).where(run_rows.c.feed_id == self.other_feed_id)
-            assert tx.execute(count).scalar_one() == 0
+    def the_other_organisation_is_left_alone(self, known: Sequence[Any]) -> None:
+        assert {run.feed_id for run in known} <= {self.feed_id}
 
     def teardown(self) -> None:
         """However it was left: once the clock goes on and workers work, every press is served."""
@@ -202,8 +205,10 @@ class RunStates(RuleBasedStateMachine):
                 message = self.queue.pop()
                 if self._deliver(message, message.slice):
                     self.store_a_page(-1, last=True, used_up=False)
-        with self.database.reading() as tx:
-            feed = tx.execute(select(feeds.feeds).where(feeds.feeds.c.id == self.feed_id)).one()
+            with self.database.reading() as tx:
+                feed = tx.execute(select(feeds.feeds).where(feeds.feeds.c.id == self.feed_id)).one()
+            if feed.served == len(self.pressed):
+                break
         assert feed.served == feed.asked == len(self.pressed)
 
 
