@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("ours", deadline=None)
     hypothesis.settings.load_profile("ours")
     # What many tests start is imported once and forked from then on.
-    multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker"])
+    multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker", "tests.services.terminal"])
     config.pluginmanager.register(Tally(), "tally")
     if not hasattr(config, "workerinput"):  # once for all of a run's processes
         config.pluginmanager.register(ReadOnly.of_run(), "read-only")

@@ -16,6 +16,7 @@ import psutil
 from config.settings import Settings, environment_with, load_settings
 from ledgertide.embedded.folder import environment_of
 from sandbox.testing import Sandbox
+from tests.services.terminal import Ended, type_there
 
 FRESH_WITHIN = 180.0  # more than one minute's calls for some organisations
 # How many there are depends on what each organisation's agreements offer.
@@ -82,23 +83,15 @@ class Running:
         """Its Xero."""
         return Sandbox(self.settings.xero_api_url)
 
-    def types(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def types(self, *words: str, **variables: str) -> Ended:
         """Give a command beside it; it finds the installation by itself, but for these variables."""
-        return subprocess.run(
-            command(*words),
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=environment_with(variables),
-            timeout=120,
-            check=False,
-        )
+        return type_there(self.folder, words, variables)
 
     def asks(self, *words: str) -> Any:
         """Give a command that answers in JSON."""
         ended = self.types(*words, "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
+        assert ended.status == 0, ended.err
+        return json.loads(ended.out)
 
     def slugs(self) -> dict[str, str]:
         """Each organisation's slug by its tenant."""

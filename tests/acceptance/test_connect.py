@@ -21,7 +21,8 @@ from store.models import audit
 from store.models import grants as grant_rows
 from sync.services import SHAPES, open_services
 from tests.services.installation import environment_for
-from tests.services.operator import Ended, Operator, operator
+from tests.services.operator import Operator, operator
+from tests.services.terminal import Ended
 
 __all__ = ["operator"]
 

@@ -28,12 +28,12 @@ def test_a_mass_vanish_waits_until_a_person_says_what_it_is(
     assert installation.asks("vanished", emptied.slug, CONTACTS)["ids"] == sorted(vanished)
     assert emptied.record_ids(CONTACTS) == before
 
-    assert "stay" in installation.types("vanished", emptied.slug, CONTACTS, "--dismiss").stdout
+    assert "stay" in installation.types("vanished", emptied.slug, CONTACTS, "--dismiss").out
     assert feed(installation, emptied)["state"] == "up to date"
     assert emptied.record_ids(CONTACTS) == before
 
     read_whole_twice(door, emptied)
-    assert "gone" in installation.types("vanished", emptied.slug, CONTACTS, "--apply").stdout
+    assert "gone" in installation.types("vanished", emptied.slug, CONTACTS, "--apply").out
     assert emptied.record_ids(CONTACTS) == before - set(vanished)
     newest = installation.asks("events", emptied.slug)[-1]
     assert (newest["kind"], sorted(newest["ids"])) == ("gone", sorted(vanished))
@@ -82,10 +82,10 @@ def on_a_terminal(installation: Running, *words: str) -> tuple[str, int]:
 def test_elsewhere_waiting_is_told_in_plain_lines(installation: Running, customer: Customer) -> None:
     ended = installation.types("sync-now", customer.slug, CONTACTS, "--wait")
 
-    assert ended.returncode == 0
-    assert "\x1b" not in ended.stdout
-    assert ended.stdout.splitlines()[-2] == f"{customer.slug} {CONTACTS}: up to date"
-    assert ended.stdout.splitlines()[-1].startswith("Up to date after")
+    assert ended.status == 0
+    assert "\x1b" not in ended.out
+    assert ended.out.splitlines()[-2] == f"{customer.slug} {CONTACTS}: up to date"
+    assert ended.out.splitlines()[-1].startswith("Up to date after")
 
 
 @pytest.mark.parametrize("words", [("organisations",), ("feeds",), ("runs", "--limit", "1000")])
@@ -100,9 +100,9 @@ def test_what_a_program_reads_is_json_of_all_organisations(
 def test_the_feeds_of_all_are_told_by_state_and_those_of_one_or_of_a_state_one_by_one(
     installation: Running, customer: Customer
 ) -> None:
-    of_all = installation.types("feeds").stdout.splitlines()
-    of_one = installation.types("feeds", customer.slug).stdout.splitlines()
-    up_to_date = installation.types("feeds", "--state", "up to date").stdout.splitlines()
+    of_all = installation.types("feeds").out.splitlines()
+    of_one = installation.types("feeds", customer.slug).out.splitlines()
+    up_to_date = installation.types("feeds", "--state", "up to date").out.splitlines()
 
     assert len(of_all) < len(up_to_date)
     assert of_all[-1].startswith("One by one: ")
@@ -122,7 +122,7 @@ def test_a_live_doctor_calls_the_provider_and_tells_what_is_left(
 ) -> None:
     calls = installation.sandbox.last_call()
 
-    said = installation.types("doctor", "--live", customer.slug).stdout
+    said = installation.types("doctor", "--live", customer.slug).out
 
     assert f"ok     live {customer.slug} xero: 1 of xero.organisations read" in said
     assert "this minute" in said

@@ -23,8 +23,8 @@ OUT_OF_CALLS = ("day limit", "xero first")
 
 def stored(installation: Running, customer: Customer) -> str:
     ended = installation.types("records", customer.slug, CONTACTS)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    assert ended.status == 0, ended.err
+    return ended.out
 
 
 def test_a_hundred_presses_during_a_run_make_exactly_one_more(
@@ -96,7 +96,7 @@ def test_organisations_out_of_calls_hold_up_nobody(
     newest = customer.runs()[0]
     assert newest.asked_by == "test"
     # Nothing of it stood in a queue: what waits is a row.
-    assert re.search(r"now 0, upkeep \d+, sync 0", installation.types("doctor").stdout)
+    assert re.search(r"now 0, upkeep \d+, sync 0", installation.types("doctor").out)
 
 
 def test_a_press_that_only_a_person_can_bring_on_says_so(installation: Running, lonely: Customer) -> None:
@@ -104,12 +104,12 @@ def test_a_press_that_only_a_person_can_bring_on_says_so(installation: Running, 
 
     ended = installation.types("sync-now", lonely.slug, CONTACTS, "--wait")
 
-    assert ended.returncode == 1
-    assert "grant expired" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.status == 1
+    assert "grant expired" in ended.err
+    assert "Traceback" not in ended.err
     doctor = installation.types("doctor")
-    assert doctor.returncode == 1
-    assert f"ledgertide connect xero --name {lonely.slug}" in doctor.stdout
+    assert doctor.status == 1
+    assert f"ledgertide connect xero --name {lonely.slug}" in doctor.out
 
 
 def revoke(installation: Running, customer: Customer) -> None:
@@ -134,8 +134,8 @@ def test_a_press_while_redis_is_away_is_kept_and_starts_when_it_is_back(
 
     ended = installation.types("sync-now", customer.slug, CONTACTS, **elsewhere)
 
-    assert ended.returncode == 0
-    assert "starts when the queue is back" in ended.stdout
+    assert ended.status == 0
+    assert "starts when the queue is back" in ended.out
     pressed = customer.line(CONTACTS).asked
     until(lambda: customer.line(CONTACTS).served >= pressed)
 
@@ -157,13 +157,13 @@ def test_an_unknown_name_is_answered_with_the_nearest(
 
     ended = installation.types(*(word.format(**names) for word in words))
 
-    assert ended.returncode == 1
-    assert said.format(**names) in ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.status == 1
+    assert said.format(**names) in ended.out + ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_records_are_what_the_provider_gave(installation: Running, customer: Customer) -> None:
-    rates = installation.types("records", customer.slug, "xero.tax_rates").stdout.splitlines()
+    rates = installation.types("records", customer.slug, "xero.tax_rates").out.splitlines()
 
     dump = installation.sandbox.dump(customer.tenant_id, "xero.tax_rates")
     assert sorted(json.loads(rate)["TaxType"] for rate in rates) == sorted(rate["TaxType"] for rate in dump)

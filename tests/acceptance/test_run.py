@@ -19,14 +19,14 @@ def test_it_comes_up_goes_down_without_a_trace_and_goes_on_where_it_was(tmp_path
     with running(tmp_path, *SMALL) as first:
         first.says("2 organisations of the sandbox were connected")
         first.says(ALL_FRESH)
-        assert first.types("doctor").returncode == 0, first.types("doctor").stdout
+        assert first.types("doctor").status == 0, first.types("doctor").out
         calls = first.sandbox.calls()
         family = first.family()
 
         second = first.types("run", "--folder", str(tmp_path / "var"), *SMALL)
-        assert second.returncode == 1
-        assert f"as process {first.process.pid}" in second.stderr
-        assert first.types("feeds").returncode == 0
+        assert second.status == 1
+        assert f"as process {first.process.pid}" in second.err
+        assert first.types("feeds").status == 0
 
         assert first.end() == 0
         assert "Everything has ended" in first.said

@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,7 @@ import structlog
 
 from config.settings import PREFIX
 from ledgertide.cli.app import run
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended."""
-
-    status: int
-    out: str
-    err: str
+from tests.services.terminal import Ended
 
 
 class Operator:

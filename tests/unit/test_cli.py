@@ -8,7 +8,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from config.settings import environment_with
-from tests.services.operator import Ended, Operator, operator
+from tests.services.operator import Operator, operator
+from tests.services.terminal import Ended
 
 __all__ = ["operator"]
 
