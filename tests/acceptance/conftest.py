@@ -24,6 +24,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(folder, *words) as started:
         started.says(ALL_FRESH)
         yield started
+        assert started.end() == 0, started.said
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,7 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from connectors.xero import ENDPOINTS
 from sandbox.testing import Sandbox
-from store.migrations import upgrade
 from tests.services.installation import environment_for
 from tests.services.operator import Operator, operator
 
@@ -24,7 +22,6 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def environment(database_url: str, redis_url: str, sandbox: Sandbox) -> dict[str, str]:
     """A set-up that was migrated, whose processes nobody has started."""
-    upgrade(database_url, [endpoint.shape for endpoint in ENDPOINTS])
     return environment_for(database_url, redis_url, sandbox)
 
 

@@ -15,7 +15,9 @@ from tests.acceptance.running import ALL_FRESH, Running, is_alive, running, unti
 SMALL = ("--organisations", "2", "--edits-per-minute", "0", "--sandbox-port", "0", "--flower-port", "0")
 
 
-def test_it_comes_up_goes_down_without_a_trace_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_it_goes_down_without_a_trace_goes_on_where_it_was_and_leaves_nothing_when_killed(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path, *SMALL) as first:
         first.says("2 organisations of the sandbox were connected")
         first.says(ALL_FRESH)
@@ -28,7 +30,7 @@ def test_it_comes_up_goes_down_without_a_trace_and_goes_on_where_it_was(tmp_path
         assert f"as process {first.process.pid}" in second.err
         assert first.types("feeds").status == 0
 
-        assert first.end() == 0
+        assert first.end(signal.SIGTERM) == 0  # how Ctrl-C ends one is asked of the tests' own installation
         assert "Everything has ended" in first.said
         assert [process for process in family if is_alive(process)] == []
         assert processes_of(tmp_path) == []
@@ -40,7 +42,12 @@ def test_it_comes_up_goes_down_without_a_trace_and_goes_on_where_it_was(tmp_path
         # The first import was not repeated: nothing is due yet, so at most a feed or two was read.
         lists = [call for call in again.sandbox.calls() if call["tenant"]]
         assert len(lists) < len([call for call in calls if call["tenant"]]) / 2
-        assert again.end(signal.SIGTERM) == 0
+
+        family = again.family()
+        assert len(family) >= 6  # redis, sandbox, beat, two workers, Flower
+        again.process.kill()
+        again.process.wait()
+        until(lambda: not [process for process in family if is_alive(process)])
     assert processes_of(tmp_path) == []
 
 
@@ -51,18 +58,6 @@ def processes_of(folder: Path) -> list[str]:
         for process in psutil.process_iter(["cmdline"])
         if str(folder) in " ".join(words := process.info["cmdline"] or []) and is_alive(process)
     ]
-
-
-def test_when_it_is_killed_nothing_outlives_it(tmp_path: Path) -> None:
-    with running(tmp_path, *SMALL) as started:
-        started.says("organisations of the sandbox were connected")
-        family = started.family()
-        assert len(family) >= 6  # redis, sandbox, beat, two workers, Flower
-
-        started.process.kill()
-        started.process.wait()
-
-        until(lambda: not [process for process in family if is_alive(process)])
 
 
 def test_a_process_that_dies_is_named_and_started_again(installation: Running) -> None:
