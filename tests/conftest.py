@@ -18,6 +18,7 @@ import redis
 from config.settings import Settings, load_settings
 from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import PRELOAD, Sandbox
+from tests.services.compiled import share_compiled
 from tests.services.installation import environment_for
 from tests.services.postgres import PostgresServer, embedded_server
 from tests.services.read_only import ReadOnly
@@ -32,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("ours")
     # What many tests start is imported once and forked from then on.
     multiprocessing.set_forkserver_preload([PRELOAD, "bench.decisions.worker", "tests.services.terminal"])
+    share_compiled()
     config.pluginmanager.register(Tally(), "tally")
     if not hasattr(config, "workerinput"):  # once for all of a run's processes
         config.pluginmanager.register(ReadOnly.of_run(), "read-only")
