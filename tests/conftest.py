@@ -20,6 +20,7 @@ from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import PRELOAD, Sandbox
 from tests.services.compiled import share_compiled
 from tests.services.installation import environment_for
+from tests.services.migrated import migrated
 from tests.services.postgres import PostgresServer, embedded_server
 from tests.services.read_only import ReadOnly
 from tests.services.sqlite import SqliteFolder
@@ -109,34 +110,11 @@ def databases(database_kind: str, request: pytest.FixtureRequest) -> PostgresSer
     return server
 
 
-@pytest.fixture(scope="session")
-def migrated_templates() -> dict[str, str]:
-    """The migrated database of each kind that ``new_database`` copies, made when first asked for."""
-    return {}
-
-
 @pytest.fixture
-def new_database(
-    databases: PostgresServer | SqliteFolder, database_kind: str, migrated_templates: dict[str, str]
-) -> Iterator[Callable[[], str]]:
+def new_database(databases: PostgresServer | SqliteFolder) -> Iterator[Callable[[], str]]:
     """Makes a fresh migrated database at each call; for tests that need more than one."""
-    if database_kind not in migrated_templates:
-        # Here, so that a room that does not import fails only the tests that need it.
-        from store.migrations import upgrade  # noqa: PLC0415
-        from sync.providers import SHAPES  # noqa: PLC0415
-
-        template = databases.create()
-        upgrade(databases.url(template), SHAPES.values())
-        migrated_templates[database_kind] = template
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(databases.create(migrated_templates[database_kind]))
-        return databases.url(made[-1])
-
-    yield make
-    for name in made:
-        databases.drop(name)
+    with ExitStack() as made:
+        yield lambda: made.enter_context(migrated(databases))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from sandbox.testing import Sandbox
 from store import grants, organisations
 from store.database import Database
 from store.grants import Vault
-from store.migrations import upgrade
 from store.models import audit
 from store.models import grants as grant_rows
 from sync.services import SHAPES, open_services
@@ -62,7 +61,6 @@ class Terminal:
 
 @pytest.fixture
 def terminal(database_url: str, redis_url: str, sandbox: Sandbox, operator: Operator) -> Iterator[Terminal]:
-    upgrade(database_url, SHAPES.values())
     opened = Terminal(operator, environment_for(database_url, redis_url, sandbox), sandbox)
     yield opened
     opened.database.close()

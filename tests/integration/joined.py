@@ -12,10 +12,10 @@ from config.limits import LIMITS
 from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import Sandbox
 from store import organisations, presses, status
-from store.migrations import upgrade
 from sync.lists.mapping import SOURCES, UPSTREAM
-from sync.providers import LIST_PUSH, SHAPES
+from sync.providers import LIST_PUSH
 from tests.integration.engine import ROOMY, Engine, engine
+from tests.services.migrated import migrated
 from tests.services.tally import met
 
 KINDS = {source.kind: f"dext.{source.kind}" for source in SOURCES}
@@ -30,10 +30,8 @@ def joined(request: pytest.FixtureRequest, shared_sandbox: Sandbox, redis_server
     server = request.getfixturevalue(
         {"sqlite": "sqlite_folder", "postgresql": "postgres_server"}[request.param]
     )
-    name = server.create()
-    upgrade(server.url(name), SHAPES.values())
     flush(redis_server)
-    with engine(shared_sandbox, server.url(name), redis_server.url, limits=PLENTY) as made:
+    with migrated(server) as url, engine(shared_sandbox, url, redis_server.url, limits=PLENTY) as made:
         slugs = made.connect(resources=list(UPSTREAM), organisations_wanted=2)
         made.settle()
         assert (
@@ -42,7 +40,6 @@ def joined(request: pytest.FixtureRequest, shared_sandbox: Sandbox, redis_server
         )
         made.settle()
         yield made
-    server.drop(name)
 
 
 @pytest.fixture

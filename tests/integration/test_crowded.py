@@ -12,9 +12,9 @@ from sqlalchemy import select, text
 
 from store import dispatch, feeds, grants, organisations, presses, runs
 from store.database import Database, Transaction
-from store.migrations import upgrade
 from store.models import connections
 from tests.integration.worlds import VAULT, connect_organisation
+from tests.services.migrated import migrated
 from tests.services.postgres import PostgresServer
 
 HOUR = timedelta(hours=1)
@@ -24,11 +24,8 @@ SEVEN = {f"xero.list_{number}": HOUR for number in range(7)}
 @pytest.fixture
 def postgres(postgres_server: PostgresServer) -> Iterator[Database]:
     """A migrated PostgreSQL: rows are locked one by one only there."""
-    name = postgres_server.create()
-    upgrade(postgres_server.url(name))
-    with closing(Database(postgres_server.url(name))) as database:
+    with migrated(postgres_server) as url, closing(Database(url)) as database:
         yield database
-    postgres_server.drop(name)
 
 
 @contextmanager
