@@ -6,7 +6,7 @@ A notice is only a reason to read: what the run finds is what counts. One that c
 read waits for the next run, and a feed that is told of without end is read once in `APART`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -67,6 +67,9 @@ def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
     by_key = {
         (feed_of[notice.tenant_id, notice.resource].connection_id, notice.key): notice for notice in ours
     }
+    # What came before needs no insert, which would wait for whoever hands it over at this moment.
+    for known in _known(tx, by_key):
+        del by_key[known]
     # In one order for all: whoever keeps the same ones at the same time waits, and does not deadlock.
     rows = [
         {
@@ -83,7 +86,7 @@ def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
         for feed in [feed_of[notice.tenant_id, notice.resource]]
     ]
     if not rows:
-        return Kept((), 0, len(given))
+        return Kept((), len(ours), len(given) - len(ours))
     insert = sqlite_insert if tx.is_sqlite else postgresql_insert
     fresh = insert(notices).on_conflict_do_nothing().returning(notices.c.connection_id, notices.c.key)
     new = tuple(by_key[row.connection_id, row.key] for row in tx.execute(fresh, rows))
@@ -131,6 +134,19 @@ def prune(tx: Transaction) -> int:
     is_in_vain = and_(notices.c.handed_at.is_(None), ~exists().where(its_feed, IS_READ))
     old = notices.c.received_at < tx.now - KEPT
     return int(tx.execute(delete(notices).where(or_(old, is_in_vain))).rowcount)
+
+
+def _known(tx: Transaction, keys: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of these connections and keys that are kept already."""
+    if not keys:
+        return []
+    theirs = notices.c.connection_id.in_({connection_id for connection_id, _ in keys})
+    rows = tx.execute(
+        select(notices.c.connection_id, notices.c.key).where(
+            theirs, notices.c.key.in_([key for _, key in keys])
+        )
+    )
+    return [(row.connection_id, row.key) for row in rows if (row.connection_id, row.key) in keys]
 
 
 def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tuple[str, str], Any]:
