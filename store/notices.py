@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Select, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -52,7 +52,10 @@ class ToldNotice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Which notices were new, and how many were known already, or of nobody here."""
+    """Which notices were new, and how many were known already, or of nobody here.
+
+    What two processes keep at the same moment both call new; it is on record once.
+    """
 
     new: tuple[ToldNotice, ...]
     known: int
@@ -85,12 +88,11 @@ def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
         for (connection_id, key), notice in sorted(by_key.items(), key=lambda pair: pair[0])
         for feed in [feed_of[notice.tenant_id, notice.resource]]
     ]
-    if not rows:
-        return Kept((), len(ours), len(given) - len(ours))
-    insert = sqlite_insert if tx.is_sqlite else postgresql_insert
-    fresh = insert(notices).on_conflict_do_nothing().returning(notices.c.connection_id, notices.c.key)
-    new = tuple(by_key[row.connection_id, row.key] for row in tx.execute(fresh, rows))
-    return Kept(new, len(ours) - len(new), len(given) - len(ours))
+    if rows:
+        insert = sqlite_insert if tx.is_sqlite else postgresql_insert
+        # Without RETURNING it is one short statement for any number of rows, parsed once.
+        tx.execute(insert(notices).on_conflict_do_nothing(), rows)
+    return Kept(tuple(by_key.values()), len(ours) - len(rows), len(given) - len(ours))
 
 
 def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
@@ -136,32 +138,37 @@ def prune(tx: Transaction) -> int:
     return int(tx.execute(delete(notices).where(or_(old, is_in_vain))).rowcount)
 
 
+# Built once: in a storm both are asked many times a second.
+_KNOWN = select(notices.c.connection_id, notices.c.key).where(
+    notices.c.connection_id.in_(bindparam("connection_ids", expanding=True)),
+    notices.c.key.in_(bindparam("keys", expanding=True)),
+)
+_FEEDS = (
+    select(
+        feeds.c.id, feeds.c.organisation_id, feeds.c.connection_id, feeds.c.resource, connections.c.tenant_id
+    )
+    .join(connections, connections.c.id == feeds.c.connection_id)
+    .where(
+        connections.c.provider == bindparam("provider"),
+        connections.c.tenant_id.in_(bindparam("tenant_ids", expanding=True)),
+        IS_READ,
+    )
+)
+
+
 def _known(tx: Transaction, keys: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of these connections and keys that are kept already."""
-    if not keys:
-        return []
-    theirs = notices.c.connection_id.in_({connection_id for connection_id, _ in keys})
-    rows = tx.execute(
-        select(notices.c.connection_id, notices.c.key).where(
-            theirs, notices.c.key.in_([key for _, key in keys])
-        )
-    )
+    given = {
+        "connection_ids": list({connection_id for connection_id, _ in keys}),
+        "keys": [key for _, key in keys],
+    }
+    rows = tx.execute(_KNOWN, given) if keys else []
     return [(row.connection_id, row.key) for row in rows if (row.connection_id, row.key) in keys]
 
 
 def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tuple[str, str], Any]:
     """(tenant, resource) → its feed, where that is read."""
-    rows = tx.execute(
-        select(
-            feeds.c.id,
-            feeds.c.organisation_id,
-            feeds.c.connection_id,
-            feeds.c.resource,
-            connections.c.tenant_id,
-        )
-        .join(connections, connections.c.id == feeds.c.connection_id)
-        .where(connections.c.provider == provider, connections.c.tenant_id.in_(tenant_ids), IS_READ)
-    )
+    rows = tx.execute(_FEEDS, {"provider": provider, "tenant_ids": list(tenant_ids)})
     return {(row.tenant_id, row.resource): row for row in rows}
 
 
