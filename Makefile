@@ -7,6 +7,8 @@ PY := $(VENV)/bin/python
 # worker has servers of its own.
 WORKERS ?= $(shell n=$$(($$(nproc 2>/dev/null || echo 2) + 1)); [ $$n -gt 4 ] && n=4; echo $$n)
 PYTEST_ARGS ?=
+# Where it is set, each of the many processes of a run or a test would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A .venv that was moved or copied here, or whose Python is gone, is made anew.
 HOME_OF_VENV := $(shell [ "$$(cat $(VENV)/.home 2>/dev/null)" = "$(CURDIR)" ] && $(PY) -c '' 2>/dev/null && echo here)
