@@ -1,5 +1,6 @@
 """Open the services when a worker starts, close them at its end."""
 
+import sys
 from typing import Any
 
 import structlog
@@ -9,12 +10,17 @@ from tasks.process import open_or_exit
 
 log = structlog.get_logger()
 
+# How long one thread may keep the others from going on. Python's 5 ms let whoever reads a page of a thousand
+# documents keep 300 others waiting for 1.35 times as long (p95) as without it; with 2 ms it is 1.04 times.
+SWITCH_SECONDS = 0.002
+
 
 @worker_init.connect
 def _open(sender: Any, **_: Any) -> None:
     if not hasattr(sender.app, "settings"):
         return  # an application's own worker, that only presses here
     open_or_exit(sender.app)
+    sys.setswitchinterval(SWITCH_SECONDS)
     log.info("worker_started", queues=",".join(sender.app.amqp.queues.consume_from))
 
 
