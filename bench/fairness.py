@@ -104,7 +104,8 @@ def beside_an_import(options: argparse.Namespace) -> list[str]:
 
 def behind_a_backlog(due: int) -> list[str]:
     """How long a press waits for its first request behind so many due feeds; Celery alone beside it."""
-    each = sum(not SHAPES[endpoint.resource].off for endpoint in ENDPOINTS)
+    xero = [endpoint.resource for endpoint in ENDPOINTS if endpoint.resource.startswith("xero.")]
+    each = sum(not SHAPES[resource].off for resource in xero)
     with place(organisations := math.ceil(due / each)) as here:
         alone = presses_of_celery_alone(here, due)
         slugs = here.engine.connect(which=range(organisations))
