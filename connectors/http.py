@@ -17,6 +17,7 @@ from config.limits import CallClass
 from config.points import reached
 from connectors import hints
 from connectors.errors import (
+    BrokenAnswerError,
     ConfigurationError,
     ConnectorError,
     RateLimitedError,
@@ -213,7 +214,7 @@ class ApiClient:
             )
         except BaseException as failure:
             outage = isinstance(failure, TransientError)
-            self._limiter.failed(permit, outage=outage, over=_was_never_sent(failure))
+            self._limiter.failed(permit, outage=outage, over=_is_over(failure))
             raise
         reached("call.answered")
         answer = self._dialect.meant(answer)
@@ -236,9 +237,10 @@ class ApiClient:
         return RateLimitedError(wait or timedelta(0), LIMITS_NAMED.get(problem, "minute limit"))
 
 
-def _was_never_sent(failure: BaseException) -> bool:
-    transient = isinstance(failure, TransientError) and failure.unsent
-    return transient or isinstance(failure, ConfigurationError)
+def _is_over(failure: BaseException) -> bool:
+    """Whether the provider cannot be at it any more: it answered, or never got it."""
+    never_got_it = isinstance(failure, TransientError) and failure.unsent
+    return never_got_it or isinstance(failure, ConfigurationError | BrokenAnswerError)
 
 
 def _is_short_trouble(error: BaseException) -> bool:

@@ -83,13 +83,19 @@ if seen and tonumber(seen) <= now + lease and now < seen + rules.minute_span the
   room = alone and 1 or math.min(rules.in_flight, math.max(left, 1))
   if left < 1 and in_minute > 0 then judge(0, nil, minute_end, 'minute limit') end
 end
-local flying = redis.call('ZCARD', flight)
--- What we heard no answer of the provider may still count; it says nothing of what is left, though.
-local full = flying + redis.call('ZCARD', abandoned) >= rules.in_flight
-if flying >= room or (full and flying > 0) then
-  hold(rules.busy, 'backlog')
-elseif full then
-  hold(tonumber(redis.call('ZRANGE', abandoned, 0, 0, 'WITHSCORES')[2]) - now, 'backlog')
+local flying, unheard = redis.call('ZCARD', flight), redis.call('ZCARD', abandoned)
+if flying >= room then hold(rules.busy, 'backlog') end
+
+-- What we heard no answer of the provider may still count in flight; it says nothing of what is left, though, and a
+-- pause with its probes says more of a provider that does not answer.
+if not reason and next(probing) == nil then
+  local over = unheard - rules.in_flight -- so many have to end before the one that makes room
+  if over >= 0 then
+    local soonest = redis.call('ZRANGE', abandoned, over, over, 'WITHSCORES')
+    hold(math.max(tonumber(soonest[2]) - now, 1), 'provider unavailable')
+  elseif flying + unheard >= rules.in_flight then
+    hold(rules.busy, 'backlog')
+  end
 end
 
 if reason then return {0, wait, reason} end

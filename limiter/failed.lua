@@ -15,6 +15,9 @@ local at_work_until = tonumber(ends or 0) - rules.lease + rules.at_work
 if ARGV[5] ~= '1' and at_work_until > now then
   redis.call('ZADD', abandoned, at_work_until, call)
   redis.call('PEXPIRE', abandoned, rules.at_work)
+elseif ARGV[5] ~= '1' and not ends then -- it left before Redis was wiped, and others with it: see answered.lua
+  redis.call('HSET', state, 'strangers_until', now + rules.lease)
+  redis.call('PEXPIRE', state, math.max(rules.day_recall, rules.minute_span))
 end
 if ARGV[4] ~= '1' then return 0 end
 

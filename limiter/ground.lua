@@ -13,7 +13,8 @@
 --                     app have spent: minute_others, minute_at, day_others, day_at; and strangers_until: so
 --                     long calls may be out that left before Redis was wiped
 --   pause       hash  set (when), until, again (ms between probes once `until` has passed), reason
---   abandoned   zset  call that we heard no answer of -> until when the provider may still be at it
+--   abandoned   zset  call that we heard no answer of -> until when the provider may still be at it: at_work from
+--                     its beginning. It counts in flight against the provider's number alone.
 -- and of the whole app:
 --   app         hash  as day
 --   app_state   hash  others, at

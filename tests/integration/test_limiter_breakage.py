@@ -3,6 +3,7 @@
 import signal
 import socket
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,50 @@ def test_a_call_without_an_answer_is_in_flight_for_as_long_as_the_provider_may_b
     assert refusal(limiter, ACME, CallClass.PRESS).reason == "backlog"
     assert passes_in_the_end(limiter, ACME, CallClass.PRESS).granted_at >= flying[0].granted_at + 2_000
     assert again.granted_at < flying[0].granted_at + 2_000
+    assert [passes(limiter, BOLT) for _ in range(4)]
+
+
+def test_when_no_call_is_answered_the_next_one_waits_for_the_first_to_be_over(redis_url: str) -> None:
+    limiter = xero(redis_url, at_work=timedelta(seconds=20))
+    for account in (ACME, BOLT):
+        call(limiter, account, Remaining(minute=59))
+    given_up = [passes(limiter, ACME, CallClass.PRESS) for _ in range(5)]
+
+    for permit in given_up:
+        limiter.failed(permit, outage=False, over=False)
+    refused = refusal(limiter, ACME, CallClass.PRESS)
+
+    assert refused.reason == "provider unavailable"
+    assert timedelta(seconds=10) < refused.wait <= timedelta(seconds=20)
+    assert [passes(limiter, BOLT) for _ in range(4)]
+
+
+def test_an_outage_in_which_nothing_is_answered_is_probed_all_the_same(redis_url: str) -> None:
+    outage = replace(XERO.outage, connections=1, probe=timedelta(seconds=0.5))
+    limiter = xero(redis_url, at_work=timedelta(seconds=20), outage=outage)
+    call(limiter, ACME, Remaining(minute=59))
+    call(limiter, BOLT, Remaining(minute=59))
+
+    for permit in [passes(limiter, ACME, CallClass.PRESS) for _ in range(5)]:
+        limiter.failed(permit, outage=True, over=False)
+
+    assert refusal(limiter, BOLT).reason == "provider unavailable"
+    probe = passes_in_the_end(limiter, ACME, CallClass.PRESS)
+    assert probe.granted_at > 0
+
+
+def test_a_call_from_before_a_wipe_that_nobody_answered_lets_one_fly_at_a_time(redis_url: str) -> None:
+    limiter = xero(redis_url)
+    old = [passes(limiter, ACME, CallClass.PRESS) for _ in range(1)]
+    with redis.Redis.from_url(redis_url) as keys:
+        keys.flushall()
+    call(limiter, ACME, Remaining(minute=50))
+    call(limiter, BOLT, Remaining(minute=50))
+
+    limiter.failed(old[0], outage=False, over=False)
+    passes(limiter, ACME)
+
+    assert refusal(limiter, ACME).reason == "backlog"
     assert [passes(limiter, BOLT) for _ in range(4)]
 
 
