@@ -27,6 +27,8 @@ APART = timedelta(seconds=15)
 KEPT = timedelta(days=32)
 # So many feeds are handed their notices at once, the longest waiting first.
 AT_ONCE = 500
+# A statement takes tens of thousands of values, no more.
+ASKED_AT_ONCE = 10_000
 # The feeds that are read, beside their connections: the others read all that they missed once they are again.
 IS_READ = and_(feeds.c.enabled, connections.c.state == "connected")
 # The kind of a notice that we give ourselves, where one of the provider's did not arrive.
@@ -158,12 +160,11 @@ _FEEDS = (
 
 def _known(tx: Transaction, keys: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of these connections and keys that are kept already."""
-    given = {
-        "connection_ids": list({connection_id for connection_id, _ in keys}),
-        "keys": [key for _, key in keys],
-    }
-    rows = tx.execute(_KNOWN, given) if keys else []
-    return [(row.connection_id, row.key) for row in rows if (row.connection_id, row.key) in keys]
+    asked, theirs, found = [key for _, key in keys], list({each for each, _ in keys}), []
+    for start in range(0, len(asked), ASKED_AT_ONCE):
+        part = {"connection_ids": theirs, "keys": asked[start : start + ASKED_AT_ONCE]}
+        found += [(row.connection_id, row.key) for row in tx.execute(_KNOWN, part)]
+    return [each for each in found if each in keys]
 
 
 def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tuple[str, str], Any]:
