@@ -11,6 +11,7 @@ from sandbox.testing import SandboxError
 from store.database import DatabaseUnavailableError
 from store.models import grants
 from tests.faults.house import RESOURCES, House
+from tests.faults.judge import WHOLE
 from tests.faults.meanwhile import Meanwhile
 
 ACTIONS = {
@@ -20,7 +21,6 @@ ACTIONS = {
     "xero.tax_rates": ("edit", "add", "silent"),
     "xero.manual_journals": ("edit", "add", "void", "remove"),
 }
-UNTOLD = ("silent", "remove")
 # More would be a vanish that waits for a person.
 REMOVED_AT_MOST = 3
 
@@ -38,7 +38,8 @@ class Life(Meanwhile):
         self.edits = 0
         self.edited: set[str] = set()
         self.untold: set[str] = set()
-        """Of them those that no read of what changed can show: edited without a new stamp, or removed."""
+        """Of them those that no ordinary read can show: removed, or edited without a new stamp and not since,
+        in a list that is not read whole each time."""
         self.taken: list[str] = []
         self.refused = 0
 
@@ -63,7 +64,10 @@ class Life(Meanwhile):
         except SandboxError:  # nothing left to archive or void
             return
         self.edited |= set(edited)
-        self.untold |= set(edited) if action in UNTOLD else set()
+        if action == "remove" or (action == "silent" and resource not in WHOLE):
+            self.untold |= set(edited)
+        else:
+            self.untold -= set(edited)
         self.edits += 1
 
     def _let_a_token_end(self) -> None:

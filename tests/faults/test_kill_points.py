@@ -46,7 +46,7 @@ def test_a_process_killed_at_any_step_costs_nothing(kind: str, tmp_path: Path, n
             walks = [lanes.submit(_walk, home, name, points) for name, points in LANES.items()]
             took = {point: seconds for walk in walks for point, seconds in walk.result().items()}
         until(lambda: not occasions.lost(), RESTORED_WITHIN, "every task that presses was done")
-        verdict = settle(home, life.taken, life.untold)
+        verdict = settle(home, [*life.taken, *occasions.presses()], life.untold)
 
     _tell(took, watch)
     assert took.keys() == set(STEPS)
@@ -85,9 +85,17 @@ class Occasions(Meanwhile):
 
     def lost(self) -> set[str]:
         """The tasks that have not pressed."""
+        return {task for task in self._sent if f"task:{task}" not in self._pressed()}
+
+    def presses(self) -> list[str]:
+        """What the tasks have pressed."""
+        return [
+            press for key, press in self._pressed().items() if key in {f"task:{task}" for task in self._sent}
+        ]
+
+    def _pressed(self) -> dict[str, str]:
         with self._house.services.database.reading() as tx:
-            pressed = set(tx.execute(select(presses.c.idempotency_key)).scalars())
-        return {task for task in self._sent if f"task:{task}" not in pressed}
+            return {row.idempotency_key: row.id for row in tx.execute(select(presses))}
 
     def _press_by_task(self) -> None:
         where = self._source.choice(self._house.slugs), self._source.choice(RESOURCES)

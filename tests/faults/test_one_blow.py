@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from store.models import grants
 from tests.faults.child import Arm
 from tests.faults.follower import Follower
-from tests.faults.house import House, house, until
+from tests.faults.house import RESOURCES, House, house, until
 from tests.faults.kinds import fill_disk
 from tests.faults.nursery import Nursery
 from tests.faults.recovery import GOES_ON_WITHIN, FairClock
@@ -32,7 +32,7 @@ def quiet(
     folder = tmp_path_factory.mktemp(f"quiet-{request.param}")
     with house(request.param, folder, nursery=nursery, organisations=1, cadence=timedelta(hours=1)) as made:
         made.start("worker1", "beat1")
-        for resource in (CONTACTS, QUOTES):
+        for resource in RESOURCES:
             press = made.press(made.slugs[0], resource)
             until(lambda: _is_served(made, resource, press.generation), 60, "read once")  # noqa: B023
         made.end("worker1", signal.SIGTERM)
@@ -68,7 +68,9 @@ def test_a_killed_workers_run_goes_on_within_lease_and_tick(still: House) -> Non
     still.start("beat1", "worker1", arm=Arm("claim.committed"))
     press = still.press(still.slugs[0], CONTACTS)
     assert still.await_end("worker1", 30) == -signal.SIGKILL
-    claimed = still.engine.feed(still.slugs[0], CONTACTS).fence
+    [struck] = [run for run in still.engine.runs(still.slugs[0], CONTACTS) if run.ended_at is None]
+    assert still.notes("worker1")[-1]["run"] == struck.id
+    claimed = struck.fence
     clock = FairClock()
     still.start("worker2")
 

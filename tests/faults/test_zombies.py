@@ -13,7 +13,7 @@ from store.models import metadata, runs
 from store.tables import table_of
 from sync.services import SHAPES
 from tests.faults.child import Arm
-from tests.faults.house import House, house, until
+from tests.faults.house import RESOURCES, House, house, until
 from tests.faults.nursery import Nursery
 
 CONTACTS = "xero.contacts"
@@ -32,8 +32,10 @@ def test_a_zombie_writes_nothing_frees_nothing_and_says_why_it_ended(
     with house("postgresql", tmp_path, nursery=nursery, organisations=2, cadence=hourly) as home:
         home.start("worker1", "beat1")
         home.await_started("worker1", "beat1")
-        press = home.press(home.slugs[0], CONTACTS)
-        until(lambda: _is_served(home, press.generation), 60, "read once")
+        feeds = [(slug, resource) for slug in home.slugs for resource in RESOURCES]
+        for feed in feeds:
+            home.press(*feed)
+        until(lambda: all(home.engine.feed(*feed).last_success_at for feed in feeds), 120, "all was read")
         for point in FROZEN_AT:
             _freeze_and_wake(home, point)
 
