@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, event
 
 
 class _OfAllEngines(dict[Any, Any]):
-    """SQLAlchemy's compiled statements, found by the name of their dialect: all of a name are alike here.
+    """SQLAlchemy's compiled statements, found by the name, driver and server of their dialect.
 
     Its own cache goes by the dialect itself. Each engine has another one, and each test makes engines.
     """
@@ -20,7 +20,7 @@ class _OfAllEngines(dict[Any, Any]):
 
 def _without_engine(key: Any) -> Any:
     dialect, *statement = key
-    return (dialect.name, *statement)
+    return (dialect.name, dialect.driver, dialect.server_version_info, *statement)
 
 
 _compiled = _OfAllEngines()

@@ -12,8 +12,10 @@ from tests.services.sqlite import SqliteFolder
 def migrated(server: PostgresServer | SqliteFolder) -> Iterator[str]:
     """The address of a fresh migrated database, which is gone afterwards."""
     name = server.create(_template(server))
-    yield server.url(name)
-    server.drop(name)
+    try:
+        yield server.url(name)
+    finally:
+        server.drop(name)
 
 
 @cache
