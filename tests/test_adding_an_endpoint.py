@@ -88,7 +88,7 @@ def python(copy: Path, *words: str, **variables: str) -> subprocess.CompletedPro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=300,
     )
 
 
