@@ -38,10 +38,14 @@ test: $(VENV)/.dev ## run all tests but those of make faults (PYTEST_ARGS="-k wo
 
 .PHONY: faults
 faults: $(VENV)/.dev ## kill, freeze and cut real processes at every step of their work, and a short soak
-	$(PY) -m pytest tests/faults -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
+
+.PHONY: walk
+walk: $(VENV)/.dev ## of these the kill at every step, and two short soaks, one house after the other
+	$(PY) -m pytest tests/faults/test_kill_points.py tests/faults/test_soak.py $(PYTEST_ARGS)
 
 .PHONY: check
-check: format lint types imports test faults ## what CI runs: format, lint, types, import rules, all tests
+check: format lint types imports test walk ## what CI runs: format, lint, types, import rules, tests, the walk
 
 .PHONY: format
 format: $(VENV)/.dev ## check the format (make fix mends it)
