@@ -27,6 +27,7 @@ from sqlalchemy import func, select, update
 
 from bench import plain
 from config.settings import environment_with, load_settings
+from connectors.xero import ENDPOINTS
 from ledgertide.embedded.processes import Processes, read_procfile
 from ledgertide.embedded.system import PROCFILE
 from ledgertide.embedded.valkey import Valkey
@@ -34,7 +35,6 @@ from sandbox.testing import Sandbox
 from store import migrations
 from store.feeds import next_due
 from store.models import connections, feeds, runs
-from sync.providers import ENDPOINTS
 from sync.services import SHAPES, open_services
 from tasks import enqueue
 from tests.integration.engine import Engine
@@ -104,8 +104,7 @@ def beside_an_import(options: argparse.Namespace) -> list[str]:
 
 def behind_a_backlog(due: int) -> list[str]:
     """How long a press waits for its first request behind so many due feeds; Celery alone beside it."""
-    xero = [endpoint.resource for endpoint in ENDPOINTS if endpoint.resource.startswith("xero.")]
-    each = sum(not SHAPES[resource].off for resource in xero)
+    each = sum(not endpoint.shape.off for endpoint in ENDPOINTS)
     with place(organisations := math.ceil(due / each)) as here:
         alone = presses_of_celery_alone(here, due)
         slugs = here.engine.connect(which=range(organisations))

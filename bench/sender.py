@@ -32,17 +32,12 @@ async def _send(url: str, key: str, at_once: int) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         if edit := json.loads(line):
             webhooks.hear(*edit)
-        _say(under_way(webhooks))
-    while under_way(webhooks):
+        _say(webhooks.under_way)
+    while webhooks.under_way:
         await asyncio.sleep(0.05)
     telling.cancel()
     _say(webhooks.post.after(0))
     await webhooks.post.close()
-
-
-def under_way(webhooks: Webhooks) -> int:
-    """How many deliveries were not taken yet."""
-    return webhooks.post.under_way + len(webhooks.waiting)
 
 
 def _say(what: Any) -> None:

@@ -7,6 +7,7 @@ from limiter.client import connect, reaching_redis
 
 # As long as a run's lease: a lost message must not keep the next one back for longer.
 HELD_FOR = timedelta(seconds=45)
+# Later than any slice: files have none, and of what is erased whatever waits is freed.
 ANY = 2**31
 # A copy that comes late must not free the lock of a later slice's message, which still waits.
 FREE = """

@@ -17,8 +17,8 @@ from workers import lifecycle  # noqa: F401 - its signals open and close the ser
 from workers.broker import outlive_redis
 from workers.queues import QUEUES, ROUTES
 
-# A message whose worker died is restored by the broker after this; longer than any slice. Nothing relies
-# on it: beat sends a lost run again after its lease.
+# A message whose worker died is restored by the broker after this; longer than any slice. No run
+# relies on it, for beat sends a lost one again after its lease; a press by a task does until it is on record.
 VISIBILITY_TIMEOUT = timedelta(minutes=10)
 
 

@@ -40,7 +40,7 @@ class WebhookControl:
                 "subscriptions": [
                     {"url": each.url, "sequence": each.sequence} for each in self.webhooks.subscriptions
                 ],
-                "under_way": post.under_way + len(self.webhooks.waiting),
+                "under_way": self.webhooks.under_way,
                 "last": post.last,
                 "habits": self.webhooks.habits.told(),
                 "posted": post.after(int(after)),

@@ -50,6 +50,11 @@ class Webhooks:
         self.source = random.Random(f"{self.seed}:webhooks")
         self._came = asyncio.Event()
 
+    @property
+    def under_way(self) -> int:
+        """How many deliveries are not taken yet, or not even begun."""
+        return self.post.under_way + len(self.waiting)
+
     def hear(self, tenant: str, resource: str, action: str, ids: Sequence[str]) -> None:
         """Something was done; nobody need have subscribed."""
         if not self.subscriptions:

@@ -154,7 +154,7 @@ class House:
         self.services.database.clock_offset = offset
 
     def let_pass(self, span: timedelta) -> None:
-        """Here and at the provider it is so much later from now on, for all processes at once."""
+        """Here and at the provider it is so much later from now on; the processes follow within a moment."""
         self.sandbox.advance(span.total_seconds())
         self.set_clock(self.services.database.clock_offset + span)
 

@@ -85,17 +85,17 @@ class Occasions(Meanwhile):
 
     def lost(self) -> set[str]:
         """The tasks that have not pressed."""
-        return {task for task in self._sent if f"task:{task}" not in self._pressed()}
+        return set(self._sent) - self._pressed().keys()
 
     def presses(self) -> list[str]:
         """What the tasks have pressed."""
-        return [
-            press for key, press in self._pressed().items() if key in {f"task:{task}" for task in self._sent}
-        ]
+        return list(self._pressed().values())
 
     def _pressed(self) -> dict[str, str]:
+        """By task, which has given its own id as the key."""
         with self._house.services.database.reading() as tx:
-            return {row.idempotency_key: row.id for row in tx.execute(select(presses))}
+            by_key = {row.idempotency_key: row.id for row in tx.execute(select(presses))}
+        return {task: by_key[key] for task in self._sent if (key := f"task:{task}") in by_key}
 
     def _press_by_task(self) -> None:
         where = self._source.choice(self._house.slugs), self._source.choice(RESOURCES)

@@ -38,6 +38,7 @@ def test_a_freed_feed_may_be_sent_again_and_only_that_one(redis_url: str) -> Non
         publisher.take("now", feed_id)
 
     worker.free(["sync", "now"], "acme-contacts")
+    worker.free([], "bolt-contacts")
 
     assert publisher.take("sync", "acme-contacts")
     assert publisher.take("now", "acme-contacts")
