@@ -139,6 +139,10 @@ class House:
         file = self.folder / f"{name}.notes"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
+    def blows(self) -> int:
+        """How many processes have struck at their point."""
+        return sum(note["what"] == "struck" for name in self._processes for note in self.notes(name))
+
     # --- surroundings --------------------------------------------------------------------------
 
     def wipe_redis(self) -> None:
