@@ -12,6 +12,8 @@ import json
 import sys
 from typing import Any
 
+import uvloop
+
 from sandbox.clock import Clock
 from sandbox.webhooks.habits import Habits
 from sandbox.webhooks.subscriptions import Subscription, Webhooks
@@ -22,7 +24,7 @@ SEED = 7
 
 def main() -> None:
     url, at_once = sys.argv[1], int(sys.argv[2])
-    asyncio.run(_send(url, sys.stdin.readline().strip(), at_once))
+    uvloop.run(_send(url, sys.stdin.readline().strip(), at_once))
 
 
 async def _send(url: str, key: str, at_once: int) -> None:
