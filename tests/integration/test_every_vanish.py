@@ -1,22 +1,16 @@
 """P9 over every row of the table: what vanishes or changes without a trace is found, and nothing else is."""
 
 from datetime import timedelta
-from itertools import cycle
 
 import pytest
 
 from config.cadence import COMPARISON
 from tests.integration.engine import Engine
-from tests.integration.watched import LISTS, Watched, watch
+from tests.integration.watched import SHARED, Watched, watch
 
 # Habits that rely on the order of an answer's rows.
 ORDERED = {"seek", "numbered"}
 ALWAYS = 1000
-# The first list of each habit meets both databases, the others share them.
-KINDS = ("sqlite", "postgresql")
-FIRST = {LISTS[name].paging: name for name in sorted(LISTS, reverse=True)}.values()
-SHARED = [(name, kind) for name in FIRST for kind in KINDS]
-SHARED += list(zip(sorted(LISTS.keys() - set(FIRST)), cycle(KINDS)))
 
 
 @pytest.mark.parametrize(("resource", "database_kind"), SHARED, indirect=["database_kind"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from connectors.endpoints import Endpoint
@@ -12,6 +13,11 @@ from tests.integration.engine import Engine
 from tests.integration.traces import candidates_of, gone, rows, told
 
 LISTS = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
+# The first list of each habit meets both databases, the others share them.
+KINDS = ("sqlite", "postgresql")
+FIRST = {LISTS[name].paging: name for name in sorted(LISTS, reverse=True)}.values()
+SHARED = [(name, kind) for name in FIRST for kind in KINDS]
+SHARED += list(zip(sorted(LISTS.keys() - set(FIRST)), cycle(KINDS)))
 PAGED = {"seek", "backward", "numbered"}
 # The places of a small organisation, which is watched, and of a tiny one.
 SMALL, TINY = 1, 3
