@@ -72,7 +72,7 @@ def test_when_no_call_is_answered_the_next_one_waits_for_the_first_to_be_over(re
 
 def test_an_outage_in_which_nothing_is_answered_is_probed_all_the_same(redis_url: str) -> None:
     outage = replace(XERO.outage, connections=1, probe=timedelta(seconds=0.5))
-    limiter = xero(redis_url, at_work=timedelta(seconds=20), outage=outage)
+    limiter = xero(redis_url, at_work=timedelta(minutes=10), outage=outage)
     call(limiter, ACME, Remaining(minute=59))
     call(limiter, BOLT, Remaining(minute=59))
 
