@@ -41,9 +41,9 @@ faults: $(VENV)/.dev ## kill, freeze and cut real processes at every step of the
 	$(PY) -m pytest tests/faults $(PYTEST_ARGS)
 
 .PHONY: walk
-walk: $(VENV)/.dev ## of these the kill at every step on PostgreSQL, and a short soak on SQLite
-	$(PY) -m pytest tests/faults/test_kill_points.py tests/faults/test_soak.py \
-		-k "(kill_points and postgresql) or (soak and sqlite)" $(PYTEST_ARGS)
+walk: $(VENV)/.dev ## of these the kill at every step on PostgreSQL, and one kill and a short soak on SQLite
+	$(PY) -m pytest tests/faults/test_kill_points.py tests/faults/test_one_blow.py tests/faults/test_soak.py \
+		-k "(kill_points and postgresql) or killed_workers_run or (soak and sqlite)" $(PYTEST_ARGS)
 
 .PHONY: check
 check: format lint types imports test walk ## what CI runs: format, lint, types, import rules, tests, the walk

@@ -1,7 +1,8 @@
 """One process of the product under test: its ordinary main, with a pace of its own and a place to die.
 
 What is not the product's: leases of seconds instead of a minute, a clock that the harness may move, a note of
-each slice that is taken, and the signal that the process gives itself when it reaches its point.
+each message that is received and each slice that is taken, and the signal that the process gives itself when
+it reaches its point.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from celery import signals
 
 from config import points
 from config.limits import XERO, Outage
@@ -93,7 +95,9 @@ def live(birth: Birth) -> None:
     os.chdir(folder)
     _write_to(folder / f"{birth.name}.log")
     os.environ.update(birth.environment)
-    points.watch(_Watcher(folder, birth.name, birth.arm))
+    watcher = _Watcher(folder, birth.name, birth.arm)
+    points.watch(watcher)
+    signals.task_received.connect(watcher.received)
     app = own_app(load_settings())
     app.conf.broker_transport_options["visibility_timeout"] = VISIBILITY_SECONDS
     app.open_services = partial(_open, clock=folder / "clock", pace=PACE if birth.hurry else UNHURRIED)
@@ -131,7 +135,7 @@ def _write_to(log: Path) -> None:
 
 
 class _Watcher:
-    """Notes what is taken, and strikes at the point."""
+    """Notes what is received and what is taken, and strikes at the point."""
 
     def __init__(self, folder: Path, name: str, arm: Arm | None) -> None:
         self._notes = os.open(folder / f"{name}.notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -151,6 +155,10 @@ class _Watcher:
                 return
         self._note("struck", point=point)
         os.kill(os.getpid(), arm.signal)
+
+    def received(self, request: Any, **_: Any) -> None:
+        """The broker has on record that this process has a message."""
+        self._note("received", task=request.id)
 
     def _note(self, what: str, **more: Any) -> None:
         bound = structlog.contextvars.get_contextvars()

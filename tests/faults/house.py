@@ -139,9 +139,9 @@ class House:
         file = self.folder / f"{name}.notes"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
-    def blows(self) -> int:
-        """How many processes have struck at their point."""
-        return sum(note["what"] == "struck" for name in self._processes for note in self.notes(name))
+    def noted(self, what: str) -> list[dict[str, Any]]:
+        """Of the notes of all workers those of one kind."""
+        return [note for name in WORKERS for note in self.notes(name) if note["what"] == what]
 
     # --- surroundings --------------------------------------------------------------------------
 

@@ -56,7 +56,9 @@ def test_every_door_leads_to_xero_and_says_what_became_of_it(
         files = [file_of(tmp_path / "audit report.pdf")]
         handle = decide(app, papers.slug, "bill", by_python, "approve", by="A. Smith", files=files)
         line = handle.wait(SOON, for_all=True)
-        task = app.send_task("decisions.push", (papers.slug, "bill", by_task, "reject"), {"note": "No."})
+        asked = (papers.slug, "bill", by_task, "reject"), {"note": "No."}
+        task = app.send_task("decisions.push", *asked)
+        app.send_task("decisions.push", *asked, task_id=task.id)  # who heard nothing sends it again
         told = task.get(timeout=SOON.total_seconds())
         wait_until(
             lambda: papers.engine.decision(papers.slug, told["decision"]).finished, "the task's decision"

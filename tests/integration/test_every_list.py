@@ -5,14 +5,14 @@ from itertools import product
 import pytest
 
 from tests.integration.engine import Engine
-from tests.integration.watched import SHARED, Watched, watch
+from tests.integration.watched import OTHERWISE, Watched, watch
 
 # The first import, a *Full resync*, and what changed since, under both readings of If-Modified-Since.
 READS = (("import", "inclusive"), ("full", "exclusive"), ("since", "inclusive"), ("since", "exclusive"))
 WHOLE_READS = (("import", "inclusive"), ("since", "inclusive"))
 
 
-@pytest.mark.parametrize(("resource", "database_kind"), SHARED, indirect=["database_kind"])
+@pytest.mark.parametrize(("resource", "database_kind"), OTHERWISE, indirect=["database_kind"])
 def test_nothing_is_lost_of_a_list_that_changes_while_it_is_read(
     shared_engine: Engine, resource: str
 ) -> None:

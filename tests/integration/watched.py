@@ -13,11 +13,12 @@ from tests.integration.engine import Engine
 from tests.integration.traces import candidates_of, gone, rows, told
 
 LISTS = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
-# The first list of each habit meets both databases, the others share them.
+# The first list of each habit meets both databases, the others one here and the other there.
 KINDS = ("sqlite", "postgresql")
 FIRST = {LISTS[name].paging: name for name in sorted(LISTS, reverse=True)}.values()
-SHARED = [(name, kind) for name in FIRST for kind in KINDS]
-SHARED += list(zip(sorted(LISTS.keys() - set(FIRST)), cycle(KINDS)))
+BOTH = [(name, kind) for name in FIRST for kind in KINDS]
+SHARED = [*BOTH, *zip(sorted(LISTS.keys() - set(FIRST)), cycle(KINDS))]
+OTHERWISE = [*BOTH, *zip(sorted(LISTS.keys() - set(FIRST)), cycle(reversed(KINDS)))]
 PAGED = {"seek", "backward", "numbered"}
 # The places of a small organisation, which is watched, and of a tiny one.
 SMALL, TINY = 1, 3
