@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 # How long one thread may keep the others from going on. Python's 5 ms let whoever reads pages of a thousand
 # documents keep 300 others waiting for 1.35 times as long (p95) as without it; with 2 ms it was 1.21 times,
-# with half of one 1.09 and 1.01, and as many documents were read.
+# with half of one 1.01 to 1.13, and as many documents were read.
 SWITCH_SECONDS = 0.0005
 
 
