@@ -43,8 +43,10 @@ class Approvals:
         """Somebody enters bills at Xero that wait for approval; nobody decides before they are read."""
         for customer in customers:
             tenant = customer.tenant(INVOICES)
+            if not (supplier := self._supplier(tenant)):
+                continue  # nobody whose bill it could be
             fields: dict[str, Any] = {"Type": "ACCPAY", "Status": "SUBMITTED"}
-            fields |= {"Contact": self._supplier(tenant), "Payments": [], "CreditNotes": [], "AmountPaid": 0}
+            fields |= {"Contact": supplier, "Payments": [], "CreditNotes": [], "AmountPaid": 0}
             made = self.doors.edit(tenant, INVOICES, "add", count=IN_EACH, fields=fields)
             self.bills |= dict.fromkeys(made, customer)
 
@@ -81,7 +83,7 @@ class Approvals:
                 why = line.error or line.reason or ""
                 yield f"{line.organisation} bill {bill}: {found[0]}, applied {found[1]}. {why}"
 
-    def _supplier(self, tenant: str) -> dict[str, str]:
+    def _supplier(self, tenant: str) -> dict[str, str] | None:
         contacts = json.loads(self.doors.dump(tenant, "xero.contacts"))["records"]
-        active = next(each for each in contacts if each["ContactStatus"] == "ACTIVE")
-        return {"ContactID": active["ContactID"], "Name": active["Name"]}
+        active = (each for each in contacts if each["ContactStatus"] == "ACTIVE")
+        return next(({"ContactID": each["ContactID"], "Name": each["Name"]} for each in active), None)
