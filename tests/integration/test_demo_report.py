@@ -1,10 +1,14 @@
 """What the demo concludes: its comparison sees each way in which a store can differ from the provider."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from celery import Celery
 from sqlalchemy import delete, insert, select, update
 
+from ledgertide.demo.approvals import IN_EACH, Approvals
+from ledgertide.demo.edits import Customer
 from ledgertide.demo.report import Report, judge
 from ledgertide.embedded.sandbox_doors import SandboxDoors
 from sandbox.testing import Sandbox
@@ -72,3 +76,19 @@ def tamper(services: Services) -> None:
             )
         )
         tx.execute(insert(table).values({**copied, "id": "not-at-the-provider"}))
+
+
+def test_an_organisation_that_knows_no_supplier_hands_in_no_bills(sandbox: Sandbox) -> None:
+    (tenant,) = (each["tenant_id"] for each in sandbox.tenants())
+    customer = Customer("acme", {"xero": tenant})
+    with Celery("demo", set_as_current=False) as app:
+        approvals = Approvals(SandboxDoors(sandbox.url), app)
+        approvals.hand_in([customer])
+        before = list(approvals.bills)
+        contacts = json.loads(sandbox.dump_bytes(tenant, "xero.contacts"))["records"]
+        active = [each["ContactID"] for each in contacts if each["ContactStatus"] == "ACTIVE"]
+        sandbox.edit(tenant, "xero.contacts", "archive", ids=active)
+
+        approvals.hand_in([customer])
+
+    assert (len(before), list(approvals.bills)) == (IN_EACH, before)
