@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.dext import webhooks
@@ -14,7 +15,6 @@ from store import feeds, hooks, notices
 from store.database import DatabaseUnavailableError, Transaction
 from sync.services import Services
 from web.bodies import BodyError, read_body
-from web.hooks import hook
 from web.inbox import Inbox
 
 log = structlog.get_logger()
@@ -35,13 +35,13 @@ def door(services: Services, inbox: Inbox[Sent, bool]) -> Route:
     secrets = [secret.get_secret_value() for secret in services.settings.dext_webhook_secrets]
     tolerance = services.settings.dext_webhook_tolerance
 
-    async def take_in(request: Request) -> int:
+    async def take_in(request: Request) -> Response:
         token = request.path_params["token"]
         outcome, status = await _take_in(token, request, secrets, tolerance, inbox)
         services.counters.count(f"deliveries:dext:{outcome}")
-        return status
+        return Response(status_code=status)
 
-    return hook("/hooks/dext/{token}", take_in)
+    return Route("/hooks/dext/{token}", take_in, methods=["POST"])
 
 
 async def _take_in(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.webhooks import Delivery, NotUnderstoodError, SignatureError
@@ -12,7 +13,6 @@ from store import deliveries, notices
 from store.database import DatabaseUnavailableError, Transaction
 from sync.services import Services
 from web.bodies import BodyError, read_body
-from web.hooks import hook
 from web.inbox import Inbox
 
 log = structlog.get_logger()
@@ -22,12 +22,12 @@ def door(services: Services, inbox: Inbox[Delivery, None]) -> Route:
     """`POST /hooks/xero`. Xero wants an empty answer, no cookies: 200, or 401 for what it did not sign."""
     keys = [key.get_secret_value() for key in services.settings.xero_webhook_keys]
 
-    async def take_in(request: Request) -> int:
+    async def take_in(request: Request) -> Response:
         outcome, status = await _take_in(request, keys, inbox)
         services.counters.count(f"deliveries:xero:{outcome}")
-        return status
+        return Response(status_code=status)
 
-    return hook("/hooks/xero", take_in)
+    return Route("/hooks/xero", take_in, methods=["POST"])
 
 
 async def _take_in(request: Request, keys: Sequence[str], inbox: Inbox[Delivery, None]) -> tuple[str, int]:
