@@ -64,7 +64,7 @@ class InHand:
         self._clock = FairClock()
         self._slices = {
             (note["run"], note["slice"])
-            for note in house.notes(name)[-60:]
+            for note in house.notes(name)
             if note["pid"] == pid and note["what"] == "took"
         }
         self._slices = self._waiting()
