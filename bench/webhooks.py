@@ -227,10 +227,7 @@ def _judge(
     refused = sum(one["status"] != 200 for one in posted if one["kind"] != "forged")
     wrongly = len(forged) - forged.count(401)
     shortest = min(gaps, default=timedelta(0))  # none: nothing was seen of what is judged
-    middle, longest = (
-        answers[len(answers) // 2],
-        stored[-1].total_seconds(),
-    )
+    middle, longest = answers[len(answers) // 2], stored[-1].total_seconds()
     lines = (
         ("deliveries", f"{len(posted)}, of them {len(forged)} forged", "", True),
         (

@@ -85,5 +85,5 @@ class Approvals:
 
     def _supplier(self, tenant: str) -> dict[str, str] | None:
         contacts = json.loads(self.doors.dump(tenant, "xero.contacts"))["records"]
-        active = (each for each in contacts if each["ContactStatus"] == "ACTIVE")
-        return next(({"ContactID": each["ContactID"], "Name": each["Name"]} for each in active), None)
+        active = next((each for each in contacts if each["ContactStatus"] == "ACTIVE"), None)
+        return active and {"ContactID": active["ContactID"], "Name": active["Name"]}

@@ -17,8 +17,9 @@ LISTS = {endpoint.resource: endpoint for endpoint in ENDPOINTS}
 KINDS = ("sqlite", "postgresql")
 FIRST = {LISTS[name].paging: name for name in sorted(LISTS, reverse=True)}.values()
 BOTH = [(name, kind) for name in FIRST for kind in KINDS]
-SHARED = [*BOTH, *zip(sorted(LISTS.keys() - set(FIRST)), cycle(KINDS))]
-OTHERWISE = [*BOTH, *zip(sorted(LISTS.keys() - set(FIRST)), cycle(reversed(KINDS)))]
+REST = sorted(LISTS.keys() - set(FIRST))
+SHARED = [*BOTH, *zip(REST, cycle(KINDS))]
+OTHERWISE = [*BOTH, *zip(REST, cycle(reversed(KINDS)))]
 PAGED = {"seek", "backward", "numbered"}
 # The places of a small organisation, which is watched, and of a tiny one.
 SMALL, TINY = 1, 3
