@@ -77,14 +77,14 @@ class Transaction:
 
     def __init__(self, connection: Connection, clock_offset: timedelta) -> None:
         self.connection = connection
-        self._clock_offset = clock_offset
+        self.clock_offset = clock_offset
         self._now: datetime | None = None
 
     @property
     def now(self) -> datetime:
         """The database's time at the first use in this transaction."""
         if self._now is None:
-            self._now = _clock(self.connection) + self._clock_offset
+            self._now = _clock(self.connection) + self.clock_offset
         return self._now
 
     @property

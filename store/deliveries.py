@@ -6,11 +6,14 @@ webhooks tell of is read once more, as ordinary scheduled work.
 
 from collections.abc import Collection, Iterator
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import and_, delete, func, literal, select, update
+from sqlalchemy import BigInteger, Insert, Text, and_, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.types import TypeEngine
 
+from store import given
 from store.database import Transaction, UtcDateTime
 from store.models import connections, deliveries, feeds, notices
 from store.notices import IS_READ, KEPT, MISSED
@@ -26,12 +29,23 @@ def note(tx: Transaction, numbers: Collection[Numbers]) -> None:
     """These came; again is the same as once."""
     if not numbers:
         return
-    insert = sqlite_insert if tx.is_sqlite else postgresql_insert
-    rows = [
-        {"sequence": sequence, "first": first, "last": last, "received_at": tx.now}
-        for sequence, first, last in sorted(set(numbers))
-    ]
-    tx.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+    rows = [dict(zip(_NUMBERED, each, strict=True)) for each in sorted(set(numbers))]
+    tx.execute(_NOTE[tx.is_sqlite], given.parameters(tx, rows))
+
+
+_NUMBERED: dict[str, TypeEngine[Any]] = {"sequence": Text(), "first": BigInteger(), "last": BigInteger()}
+
+
+def _noting(*, on_sqlite: bool) -> Insert:
+    """The statement that notes what is new of the numbers that are given."""
+    came = given.table(_NUMBERED, on_sqlite=on_sqlite)
+    now = given.now(on_sqlite=on_sqlite).label("received_at")
+    rows = select(came, now).order_by(came.c.sequence, came.c.first)
+    insert = sqlite_insert if on_sqlite else postgresql_insert
+    return insert(deliveries).from_select([*_NUMBERED, "received_at"], rows).on_conflict_do_nothing()
+
+
+_NOTE = {on_sqlite: _noting(on_sqlite=on_sqlite) for on_sqlite in (False, True)}
 
 
 def look_for_missing(tx: Transaction, provider: str, resources: Collection[str]) -> int:

@@ -261,11 +261,7 @@ def plan_comparison(
     )
 
 
-def want_full(tx: Transaction, provider: str, tenant_id: str, resource: str, *, by: str) -> None:
+def want_full(tx: Transaction, feed_id: str, *, by: str) -> None:
     """The provider wants or has the whole list anew: read or pushed whole once its changes are done."""
-    theirs = select(connections.c.id).where(
-        connections.c.provider == provider, connections.c.tenant_id == tenant_id
-    )
-    wanted = and_(feeds.c.connection_id == theirs.scalar_subquery(), feeds.c.resource == resource)
     asked = {"full_due_at": tx.now, "full_asked_at": tx.now, "full_asked_by": by}
-    tx.execute(update(feeds).where(wanted).values(**asked))
+    tx.execute(update(feeds).where(feeds.c.id == feed_id).values(**asked))

@@ -6,17 +6,18 @@ A notice is only a reason to read: what the run finds is what counts. One that c
 read waits for the next run, and a feed that is told of without end is read once in `APART`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Select, and_, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import Insert, Select, Text, and_, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.types import TypeEngine
 
-from store import runs
-from store.database import Transaction
+from store import given, runs
+from store.database import Transaction, UtcDateTime
 from store.models import connections, feeds, notices
 from store.models import runs as run_rows
 from store.runs import Message
@@ -27,8 +28,6 @@ APART = timedelta(seconds=15)
 KEPT = timedelta(days=32)
 # So many feeds are handed their notices at once, the longest waiting first.
 AT_ONCE = 500
-# A statement takes tens of thousands of values, no more.
-ASKED_AT_ONCE = 10_000
 # The feeds that are read, beside their connections: the others read all that they missed once they are again.
 IS_READ = and_(feeds.c.enabled, connections.c.state == "connected")
 # The kind of a notice that we give ourselves, where one of the provider's did not arrive.
@@ -53,48 +52,20 @@ class ToldNotice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Which notices were new, and how many were known already, or of nobody here.
+class New:
+    """A notice that nobody had kept yet."""
 
-    What two processes keep at the same moment both call new; it is on record once.
-    """
-
-    new: tuple[ToldNotice, ...]
-    known: int
-    of_nobody: int
+    feed_id: str
+    kind: str
 
 
-def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> Kept:
+def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> list[New]:
     """Keep notices, each once; those of tenants or lists that we do not read are dropped."""
-    given = list(told)
-    feed_of = _feeds_of(tx, provider, {notice.tenant_id for notice in given})
-    ours = [notice for notice in given if (notice.tenant_id, notice.resource) in feed_of]
-    by_key = {
-        (feed_of[notice.tenant_id, notice.resource].connection_id, notice.key): notice for notice in ours
-    }
-    # What came before needs no insert, which would wait for whoever hands it over at this moment.
-    for known in _known(tx, by_key):
-        del by_key[known]
-    # In one order for all: whoever keeps the same ones at the same time waits, and does not deadlock.
-    rows = [
-        {
-            "connection_id": connection_id,
-            "key": key,
-            "organisation_id": feed.organisation_id,
-            "feed_id": feed.id,
-            "kind": notice.kind,
-            "record_id": notice.record_id,
-            "happened_at": notice.happened_at,
-            "received_at": tx.now,
-        }
-        for (connection_id, key), notice in sorted(by_key.items(), key=lambda pair: pair[0])
-        for feed in [feed_of[notice.tenant_id, notice.resource]]
-    ]
-    if rows:
-        insert = sqlite_insert if tx.is_sqlite else postgresql_insert
-        # Without RETURNING it is one short statement for any number of rows, parsed once.
-        tx.execute(insert(notices).on_conflict_do_nothing(), rows)
-    return Kept(tuple(by_key.values()), len(ours) - len(rows), len(given) - len(ours))
+    rows = [{name: getattr(notice, name) for name in _TOLD} for notice in told]
+    if not rows:
+        return []
+    parameters = given.parameters(tx, rows) | {"provider": provider}
+    return [New(row.feed_id, row.kind) for row in tx.execute(_KEEP[tx.is_sqlite], parameters)]
 
 
 def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
@@ -140,37 +111,50 @@ def prune(tx: Transaction) -> int:
     return int(tx.execute(delete(notices).where(or_(old, is_in_vain))).rowcount)
 
 
-# Built once: in a storm both are asked many times a second.
-_KNOWN = select(notices.c.connection_id, notices.c.key).where(
-    notices.c.connection_id.in_(bindparam("connection_ids", expanding=True)),
-    notices.c.key.in_(bindparam("keys", expanding=True)),
-)
-_FEEDS = (
-    select(
-        feeds.c.id, feeds.c.organisation_id, feeds.c.connection_id, feeds.c.resource, connections.c.tenant_id
+_TOLD: dict[str, TypeEngine[Any]] = {
+    "tenant_id": Text(),
+    "resource": Text(),
+    "key": Text(),
+    "kind": Text(),
+    "record_id": Text(),
+    "happened_at": UtcDateTime(),
+}
+
+
+def _keeping(*, on_sqlite: bool) -> Insert:
+    """The statement that keeps what is new of what is given."""
+    told = given.table(_TOLD, on_sqlite=on_sqlite)
+    known = exists().where(notices.c.connection_id == connections.c.id, notices.c.key == told.c.key)
+    new = (
+        select(
+            feeds.c.connection_id,
+            told.c.key,
+            feeds.c.organisation_id,
+            feeds.c.id.label("feed_id"),
+            told.c.kind,
+            told.c.record_id,
+            told.c.happened_at,
+            given.now(on_sqlite=on_sqlite).label("received_at"),
+        )
+        .join(connections, connections.c.tenant_id == told.c.tenant_id)
+        .join(feeds, and_(feeds.c.connection_id == connections.c.id, feeds.c.resource == told.c.resource))
+        # What came before needs no insert, which would wait for whoever hands it over at this moment.
+        .where(connections.c.provider == bindparam("provider", type_=Text), IS_READ, ~known)
+        # In one order for all: whoever keeps the same ones at the same time waits, and does not deadlock.
+        .order_by(feeds.c.connection_id, told.c.key)
     )
-    .join(connections, connections.c.id == feeds.c.connection_id)
-    .where(
-        connections.c.provider == bindparam("provider"),
-        connections.c.tenant_id.in_(bindparam("tenant_ids", expanding=True)),
-        IS_READ,
+    insert = sqlite_insert if on_sqlite else postgresql_insert
+    columns = [column.name for column in new.selected_columns]
+    return (
+        insert(notices)
+        .from_select(columns, new)
+        .on_conflict_do_nothing()
+        .returning(notices.c.feed_id, notices.c.kind)
     )
-)
 
 
-def _known(tx: Transaction, keys: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those of these connections and keys that are kept already."""
-    asked, theirs, found = [key for _, key in keys], list({each for each, _ in keys}), []
-    for start in range(0, len(asked), ASKED_AT_ONCE):
-        part = {"connection_ids": theirs, "keys": asked[start : start + ASKED_AT_ONCE]}
-        found += [(row.connection_id, row.key) for row in tx.execute(_KNOWN, part)]
-    return [each for each in found if each in keys]
-
-
-def _feeds_of(tx: Transaction, provider: str, tenant_ids: set[str]) -> dict[tuple[str, str], Any]:
-    """(tenant, resource) → its feed, where that is read."""
-    rows = tx.execute(_FEEDS, {"provider": provider, "tenant_ids": list(tenant_ids)})
-    return {(row.tenant_id, row.resource): row for row in rows}
+# Built once: in a storm it runs many times a second.
+_KEEP = {on_sqlite: _keeping(on_sqlite=on_sqlite) for on_sqlite in (False, True)}
 
 
 def _told(tx: Transaction) -> Select[Any]:

@@ -70,8 +70,7 @@ def keep_all(tx: Transaction, together: Sequence[Sent]) -> list[bool]:
     """Keep what several tell, each once; says of each whether its address is anybody's."""
     tenants = hooks.tenants_of(tx, "dext", {sent.token for sent in together})
     told = [sent.of(tenants[sent.token]) for sent in together if sent.token in tenants]
-    kept = notices.keep(tx, "dext", [notice for notice in told if notice])
-    for notice in kept.new:
-        if notice.kind == webhooks.RELOAD:  # Dext wants all of it, not what changed
-            feeds.want_full(tx, "dext", notice.tenant_id, notice.resource, by=BY)
+    for new in notices.keep(tx, "dext", [notice for notice in told if notice]):
+        if new.kind == webhooks.RELOAD:  # Dext wants all of it, not what changed
+            feeds.want_full(tx, new.feed_id, by=BY)
     return [sent.token in tenants for sent in together]

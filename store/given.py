@@ -1,0 +1,47 @@
+"""Many rows given to a statement as one text, and the time as the database reads it while it runs.
+
+Such a statement is built and planned once for any number of rows, and asks nothing before it: where others
+wait for each way to the database, that is one instead of three.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Interval, Subquery, Text, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from store.database import Transaction, UtcDateTime
+
+GIVEN = "given"
+NOW = "now"
+
+
+def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool) -> Subquery:
+    """The rows of `parameters`, as a table with these columns."""
+    text: ColumnElement[str] = bindparam(GIVEN, type_=Text)
+    made = func.json_each(text) if on_sqlite else func.jsonb_array_elements(cast(text, JSONB))
+    row = made.table_valued("value").c.value
+    return select(
+        *(
+            cast(func.json_extract(row, f"$.{name}") if on_sqlite else row.op("->>")(name), kind).label(name)
+            for name, kind in columns.items()
+        )
+    ).subquery("given")
+
+
+def now(*, on_sqlite: bool) -> ColumnElement[datetime]:
+    """The database's time; by `parameters`, as moved as `Transaction.now` is."""
+    if on_sqlite:  # no way to save
+        return bindparam(NOW, type_=UtcDateTime)
+    moved: ColumnElement[timedelta] = bindparam(NOW, type_=Interval)
+    return func.clock_timestamp() + moved
+
+
+def parameters(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `table` and `now` are executed with; times of rows are aware."""
+    dialect, time = tx.connection.dialect, UtcDateTime()
+    text = json.dumps(list(rows), default=lambda value: str(time.process_bind_param(value, dialect)))
+    return {GIVEN: text, NOW: tx.now if tx.is_sqlite else tx.clock_offset}
