@@ -3,12 +3,14 @@
 import asyncio
 import os
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
 from sandbox.world import World
 
 SECONDS = 2.0
+SHARE = 50  # of its time one part of so many goes into saving, no more
 _FORMAT = 4
 
 
@@ -32,11 +34,14 @@ class Keeper:
         self._saved = world.version
 
     async def keep(self) -> None:
-        """Save every few seconds what has changed."""
+        """Save every few seconds what has changed; nobody is answered meanwhile, so rarer where it is much."""
+        took = 0.0
         while True:
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(max(SECONDS, SHARE * took))
             if self._world.version != self._saved:
+                began = time.monotonic()
                 self.save()
+                took = time.monotonic() - began
 
     def save(self) -> None:
         """Write the file now; a reader sees the old one or the new one, never a half."""
