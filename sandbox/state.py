@@ -34,7 +34,7 @@ class Keeper:
         self._saved = world.version
 
     async def keep(self) -> None:
-        """Save every few seconds what has changed; nobody is answered meanwhile, so rarer where it is much."""
+        """Save every few seconds what has changed; rarer if it takes long: nobody is answered meanwhile."""
         took = 0.0
         while True:
             await asyncio.sleep(max(SECONDS, SHARE * took))

@@ -38,6 +38,9 @@ FILTER_IGNORED = "filter_ignored"
 CHANGES_TELL = func.coalesce(feeds.c.error_code, "") != FILTER_IGNORED
 # Somebody waits for what these runs read.
 PRESSED = ("press", "follow-up")
+# A webhook's run goes ahead of scheduled work for so many slices, enough for thousands of changes. What takes
+# longer was not read for long, and takes its turn.
+WEBHOOK_SLICES = 4
 # So many single records are read before the list has its turn.
 HANDFUL = 10
 # Waits that only a person ends, by reconnecting.
@@ -421,6 +424,7 @@ def _lane() -> Any:
     goes_ahead = or_(
         runs.c.cause.in_([*PRESSED, "record"]),
         runs.c.asked_by.is_not(None),
+        and_(runs.c.cause == "webhook", runs.c.slice < WEBHOOK_SLICES),
         waiting_press.exists(),
         waiting_record.exists(),
     )

@@ -1,18 +1,21 @@
 """Child processes that never outlive this one: each in its own group, its output in its own file."""
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from honcho.environ import parse_procfile
 
 GRACE = timedelta(seconds=10)
+# A tenth of the weight of whoever is not nice (sched(7)).
+NICENESS = 10
 PR_SET_PDEATHSIG = 1
 
 
@@ -26,9 +29,18 @@ class Processes:
     them is gone, which is what makes a SIGKILL of this process take them along.
     """
 
-    def __init__(self, commands: Mapping[str, str], logs: Path, *, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, str],
+        logs: Path,
+        *,
+        behind: Collection[str] = (),
+        grace: timedelta = GRACE,
+    ) -> None:
+        """``behind``: names of those that wait while others want the machine."""
         self._commands = dict(commands)
         self._logs = logs
+        self._behind = frozenset(behind)
         self._grace = grace
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -56,6 +68,8 @@ class Processes:
                     start_new_session=True,
                     preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 -- see die_with_parent
                 )
+            if name in self._behind:
+                stand_behind(self._running[name].pid)
 
     def poll(self) -> dict[str, int]:
         """Which of the started ones have ended, each with its exit status (negative: the signal)."""
@@ -80,6 +94,23 @@ class Processes:
         if log.exists():
             log.replace(log.with_name(f"{log.name}.1"))
         return log
+
+
+def stand_behind(pid: int) -> None:
+    """Let a process that has just been started in a session of its own wait while others want the machine.
+
+    Linux weighs sessions against one another, and only within each of them its processes.
+    """
+    session = Path(f"/proc/{pid}/autogroup")
+    with contextlib.suppress(OSError):  # it has ended, or may not be told: all weigh the same
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid) + NICENESS)
+        for _ in range(50):
+            try:
+                session.write_text(str(NICENESS))
+            except BlockingIOError:  # whoever is not root may do it once in a tenth of a second
+                time.sleep(0.01)
+            else:
+                return
 
 
 def read_procfile(path: Path) -> dict[str, str]:

@@ -20,6 +20,8 @@ from ledgertide.embedded.valkey import LOOPBACK, Valkey, free_port
 from ledgertide.migrate import migrate
 
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+# A page of records may wait; a provider that delivers a webhook, and whoever opens a page, does not.
+WORKERS = ("worker", "worker_now")
 SANDBOX_READY_WITHIN = timedelta(seconds=60)
 
 
@@ -78,7 +80,7 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
         )
         settings = load_settings(values)
         migrate(settings.database_url.get_secret_value(), settings.cadences)
-        product = Processes(read_procfile(PROCFILE), folder / "log")
+        product = Processes(read_procfile(PROCFILE), folder / "log", behind=WORKERS)
         stack.callback(product.stop)
         keeper = Keeper(valkey, sandbox, product)
         keeper.start(read_procfile(PROCFILE), environment_with(values))

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import redis
 
 from config.settings import environment_with, load_settings
 from ledgertide.embedded.folder import EmbeddedError, environment_of, only_one, own_environment, require_port
-from ledgertide.embedded.processes import Processes, read_procfile
+from ledgertide.embedded.processes import NICENESS, Processes, read_procfile
 from ledgertide.embedded.valkey import Valkey, ValkeyError, free_port
 
 PROVIDER = {"LEDGERTIDE_XERO_CLIENT_ID": "app", "LEDGERTIDE_XERO_CLIENT_SECRET": "app-secret"}
@@ -122,8 +122,8 @@ class TestValkey:
 def processes(tmp_path: Path) -> Iterator[Callable[[Mapping[str, str]], Processes]]:
     made: list[Processes] = []
 
-    def make(commands: Mapping[str, str]) -> Processes:
-        made.append(Processes(commands, tmp_path / "logs", grace=timedelta(seconds=1)))
+    def make(commands: Mapping[str, str], behind: Collection[str] = ()) -> Processes:
+        made.append(Processes(commands, tmp_path / "logs", behind=behind, grace=timedelta(seconds=1)))
         return made[-1]
 
     yield make
@@ -164,6 +164,17 @@ class TestProcesses:
 
         assert eventually(lambda: group.poll() == {"which": 0})
         assert group.log("which").read_text().strip() == str(Path(sys.executable).with_name("pytest"))
+
+    def test_one_that_stands_behind_the_others_weighs_less(self, processes: Callable[..., Processes]) -> None:
+        group = processes({"web": "sleep 60", "worker": "sleep 60"}, behind=["worker"])
+
+        group.start(["web", "worker"], ENV)
+        web, worker = (group.pids()[name] for name in ("web", "worker"))
+        session = Path(f"/proc/{worker}/autogroup")
+
+        assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, web)
+        # Where Linux weighs sessions, that of the process as well.
+        assert not session.exists() or session.read_text().endswith(f" nice {NICENESS}\n")
 
     def test_the_log_of_the_start_before_is_kept(
         self, processes: Callable[[Mapping[str, str]], Processes]
@@ -213,7 +224,7 @@ class TestProcesses:
     ) -> None:
         parent = script(
             "import sys, time; from pathlib import Path\n"
-            "from ledgertide.embedded.processes import Processes\n"
+            "from ledgertide.embedded.processes import NICENESS, Processes\n"
             "group = Processes({'a': 'sleep 60', 'b': 'sleep 60'}, Path(sys.argv[1]))\n"
             "group.start(['a', 'b'], {}); print(*group.pids().values(), flush=True); time.sleep(60)"
         )

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from store.models import feeds, notices
 from store.notices import APART
 from store.organisations import find, links, lose_access
 from sync.run import run_slice
+from sync.services import Pace
 from tests.integration.engine import ROOMY, Engine, engine
 from tests.integration.listening import listening
 from tests.integration.workers import wait_until
@@ -188,6 +190,26 @@ def test_what_is_told_joins_a_run_that_has_not_read_yet_and_takes_it_ahead(house
     assert ahead.lane == "now"
     assert house.causes(house.one, INVOICES) == ["schedule"]
     assert {notice.run_id for notice in house.notices(house.one)} == {ahead.run_id}
+    assert house.is_equal(house.one, INVOICES)
+
+
+def test_what_is_told_is_read_ahead_of_scheduled_work_for_some_slices_only(house: House) -> None:
+    one_page_each = replace(house.engine.services, pace=Pace(press_slice=timedelta(0)))
+    house.subscribe()
+    house.engine.pages_of(INVOICES, 1)
+    house.edit(house.one, INVOICES, count=runs.WEBHOOK_SLICES + 1)
+
+    lanes, messages = [], house.engine.tick()
+    while messages:
+        (message,) = messages
+        lanes.append(message.lane)
+        claim = house.engine.claim(message)
+        assert claim
+        messages = run_slice(one_page_each, claim).messages
+
+    ahead, after = lanes[: runs.WEBHOOK_SLICES], lanes[runs.WEBHOOK_SLICES :]
+    assert set(ahead) == {"now"}
+    assert set(after) == {"sync"}
     assert house.is_equal(house.one, INVOICES)
 
 
