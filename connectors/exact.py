@@ -87,9 +87,7 @@ def _object(
 
 def content_hash(content: Any) -> str:
     """SHA-256 over the content with sorted keys and numbers by their text; NotStorableError as it says."""
-    canonical = json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_number_text
-    )
+    canonical = _CANONICAL.encode(content)
     # json writes the NUL character as this escape; a backslash of the content's own is doubled before it.
     if "\\u0000" in canonical and _NUL.search(canonical):
         raise NotStorableError("it holds a NUL character")
@@ -157,6 +155,10 @@ def _expect(text: str, at: int, character: str) -> int:
     return at + 1
 
 
+# Without a search for cycles: what was read from text has none.
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False, default=_number_text
+)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _STRICT = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=_NotANumber)

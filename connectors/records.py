@@ -106,7 +106,7 @@ def _column(element: Element, content: Mapping[str, Any], field: Field) -> Any:
 
 def _inside(content: Any, path: tuple[str, ...]) -> Any:
     for key in path:
-        content = content.get(key) if isinstance(content, Mapping) else None
+        content = content.get(key) if isinstance(content, dict) else None
     return content
 
 

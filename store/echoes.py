@@ -44,7 +44,15 @@ class Awaited:
 
 def awaited(tx: Transaction, shape: Shape, connection_id: str, ids: Collection[str]) -> dict[str, Awaited]:
     """What decisions on their way may have done to these records; asked before those are stored."""
-    if not ids:
+    on_their_way = and_(
+        decisions.c.connection_id == connection_id,
+        decisions.c.resource == shape.resource,
+        decisions.c.outcome.in_(["sent", "confirmed"]),
+        decisions.c.ended_at.is_(None),
+    )
+    # Of a page of a thousand hardly one: their names are asked for, not the page's given.
+    named = {*tx.execute(select(decisions.c.document_id).where(on_their_way)).scalars()} & {*ids}
+    if not named:
         return {}
     table = table_of(shape)
     has_files = exists().where(steps.c.decision_id == decisions.c.id, steps.c.what == "file")
@@ -60,13 +68,7 @@ def awaited(tx: Transaction, shape: Shape, connection_id: str, ids: Collection[s
             cast(table.c.record, Text),
         )
         .outerjoin(table, there)
-        .where(
-            decisions.c.connection_id == connection_id,
-            decisions.c.resource == shape.resource,
-            decisions.c.document_id.in_(list(ids)),
-            decisions.c.outcome.in_(["sent", "confirmed"]),
-            decisions.c.ended_at.is_(None),
-        )
+        .where(on_their_way, decisions.c.document_id.in_(sorted(named)))
         .order_by(decisions.c.decided_at)
     )
     return {document_id: Awaited(*its) for document_id, *its in rows}
