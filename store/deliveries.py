@@ -27,8 +27,6 @@ Numbers = tuple[str, int, int]
 
 def note(tx: Transaction, numbers: Collection[Numbers]) -> None:
     """These came; again is the same as once."""
-    if not numbers:
-        return
     rows = [dict(zip(_NUMBERED, each, strict=True)) for each in sorted(set(numbers))]
     tx.execute(_NOTE[tx.is_sqlite], given.parameters(tx, rows))
 
@@ -60,7 +58,8 @@ def look_for_missing(tx: Transaction, provider: str, resources: Collection[str])
     # A short overload leaves hundreds of holes: one read after the last of them serves them all.
     for sequence, _, last in {hole[0]: hole for hole in holes}.values():
         _pull(tx, provider, resources, f"{MISSED}:{sequence}:{last}")
-    note(tx, holes)  # as good as come: the same hole is not found twice
+    if holes:
+        note(tx, holes)  # as good as come: the same hole is not found twice
     tx.execute(update(deliveries).where(is_due).values(checked_at=tx.now))
     return len(holes)
 

@@ -62,8 +62,6 @@ class New:
 def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> list[New]:
     """Keep notices, each once; those of tenants or lists that we do not read are dropped."""
     rows = [{name: getattr(notice, name) for name in _TOLD} for notice in told]
-    if not rows:
-        return []
     parameters = given.parameters(tx, rows) | {"provider": provider}
     return [New(row.feed_id, row.kind) for row in tx.execute(_KEEP[tx.is_sqlite], parameters)]
 

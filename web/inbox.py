@@ -5,6 +5,7 @@ way fifty at once cost little more than one. Nobody is answered before what they
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -47,6 +48,9 @@ class Inbox(Generic[D, R]):
 
     async def work(self) -> None:
         """Store what comes, for ever."""
+        with contextlib.suppress(DatabaseUnavailableError):
+            # What a first time costs, to build statements and to connect, is no delivery's to wait for.
+            await asyncio.to_thread(self._store_nothing)
         while True:
             await self._came.wait()
             together, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
@@ -73,6 +77,10 @@ class Inbox(Generic[D, R]):
         for (_, stored), became in zip(together, kept, strict=True):
             if not stored.done():
                 stored.set_result(became)
+
+    def _store_nothing(self) -> None:
+        with self._database.transaction() as tx:
+            self._keep(tx, [])
 
     def _transact(self, deliveries: Sequence[D]) -> Sequence[R]:
         with self._database.transaction() as tx:
