@@ -10,7 +10,8 @@ from typing import Any
 from sandbox.world import World
 
 SECONDS = 2.0
-SHARE = 50  # of its time one part of so many goes into saving, no more
+SHARE = 50  # of its time one part of so many goes into saving, unless that would be rarer than
+AT_LEAST_SECONDS = 10.0
 _FORMAT = 4
 
 
@@ -37,7 +38,7 @@ class Keeper:
         """Save every few seconds what has changed; rarer if it takes long: nobody is answered meanwhile."""
         took = 0.0
         while True:
-            await asyncio.sleep(max(SECONDS, SHARE * took))
+            await asyncio.sleep(min(max(SECONDS, SHARE * took), AT_LEAST_SECONDS))
             if self._world.version != self._saved:
                 began = time.monotonic()
                 self.save()

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.types import TypeEngine
 
-from store import given
+from store import batch
 from store.database import Transaction, UtcDateTime
 from store.models import connections, deliveries, feeds, notices
 from store.notices import IS_READ, KEPT, MISSED
@@ -28,7 +28,7 @@ Numbers = tuple[str, int, int]
 def note(tx: Transaction, numbers: Collection[Numbers]) -> None:
     """These came; again is the same as once."""
     rows = [dict(zip(_NUMBERED, each, strict=True)) for each in sorted(set(numbers))]
-    tx.execute(_NOTE[tx.is_sqlite], given.parameters(tx, rows))
+    tx.execute(_NOTE[tx.is_sqlite], batch.parameters(tx, rows))
 
 
 _NUMBERED: dict[str, TypeEngine[Any]] = {"sequence": Text(), "first": BigInteger(), "last": BigInteger()}
@@ -36,9 +36,9 @@ _NUMBERED: dict[str, TypeEngine[Any]] = {"sequence": Text(), "first": BigInteger
 
 def _noting(*, on_sqlite: bool) -> Insert:
     """The statement that notes what is new of the numbers that are given."""
-    came = given.table(_NUMBERED, on_sqlite=on_sqlite)
-    now = given.now(on_sqlite=on_sqlite).label("received_at")
-    rows = select(came, now).order_by(came.c.sequence, came.c.first)
+    came = batch.table(_NUMBERED, on_sqlite=on_sqlite)
+    now = batch.now(on_sqlite=on_sqlite).label("received_at")
+    rows = select(came, now).order_by(came.c.sequence, came.c.first, came.c.last)
     insert = sqlite_insert if on_sqlite else postgresql_insert
     return insert(deliveries).from_select([*_NUMBERED, "received_at"], rows).on_conflict_do_nothing()
 

@@ -13,6 +13,7 @@ from sqlalchemy import Text, and_, cast, exists, select
 
 from config.decisions import KINDS, OF_FILES
 from config.shapes import Shape
+from store import batch
 from store.database import Transaction
 from store.models import decisions, steps
 from store.records import StorableRecord
@@ -44,20 +45,13 @@ class Awaited:
 
 def awaited(tx: Transaction, shape: Shape, connection_id: str, ids: Collection[str]) -> dict[str, Awaited]:
     """What decisions on their way may have done to these records; asked before those are stored."""
-    on_their_way = and_(
-        decisions.c.connection_id == connection_id,
-        decisions.c.resource == shape.resource,
-        decisions.c.outcome.in_(["sent", "confirmed"]),
-        decisions.c.ended_at.is_(None),
-    )
-    # Of a page of a thousand hardly one: their names are asked for, not the page's given.
-    named = {*tx.execute(select(decisions.c.document_id).where(on_their_way)).scalars()} & {*ids}
-    if not named:
+    if not ids:
         return {}
     table = table_of(shape)
     has_files = exists().where(steps.c.decision_id == decisions.c.id, steps.c.what == "file")
     there = and_(table.c.connection_id == decisions.c.connection_id, table.c.id == decisions.c.document_id)
     columns = [decisions.c[name] for name in ("id", "kind", "decision", "mark_reference")]
+    named = batch.table({"id": Text()}, on_sqlite=tx.is_sqlite)
     rows = tx.execute(
         select(
             decisions.c.document_id,
@@ -68,8 +62,16 @@ def awaited(tx: Transaction, shape: Shape, connection_id: str, ids: Collection[s
             cast(table.c.record, Text),
         )
         .outerjoin(table, there)
-        .where(on_their_way, decisions.c.document_id.in_(sorted(named)))
-        .order_by(decisions.c.decided_at)
+        .where(
+            decisions.c.connection_id == connection_id,
+            decisions.c.resource == shape.resource,
+            # A thousand names as one text: as values of their own they took a tenth of the page's time.
+            decisions.c.document_id.in_(select(named.c.id)),
+            decisions.c.outcome.in_(["sent", "confirmed"]),
+            decisions.c.ended_at.is_(None),
+        )
+        .order_by(decisions.c.decided_at),
+        batch.parameters(tx, [{"id": each} for each in ids]),
     )
     return {document_id: Awaited(*its) for document_id, *its in rows}
 

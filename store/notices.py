@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.types import TypeEngine
 
-from store import given, runs
+from store import batch, runs
 from store.database import Transaction, UtcDateTime
 from store.models import connections, feeds, notices
 from store.models import runs as run_rows
@@ -52,18 +52,18 @@ class ToldNotice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewNotice:
     """A notice that nobody had kept yet."""
 
     feed_id: str
     kind: str
 
 
-def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> list[New]:
+def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> list[NewNotice]:
     """Keep notices, each once; those of tenants or lists that we do not read are dropped."""
     rows = [{name: getattr(notice, name) for name in _TOLD} for notice in told]
-    parameters = given.parameters(tx, rows) | {"provider": provider}
-    return [New(row.feed_id, row.kind) for row in tx.execute(_KEEP[tx.is_sqlite], parameters)]
+    parameters = batch.parameters(tx, rows) | {"provider": provider}
+    return [NewNotice(row.feed_id, row.kind) for row in tx.execute(_KEEP[tx.is_sqlite], parameters)]
 
 
 def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
@@ -121,7 +121,7 @@ _TOLD: dict[str, TypeEngine[Any]] = {
 
 def _keeping(*, on_sqlite: bool) -> Insert:
     """The statement that keeps what is new of what is given."""
-    told = given.table(_TOLD, on_sqlite=on_sqlite)
+    told = batch.table(_TOLD, on_sqlite=on_sqlite)
     known = exists().where(notices.c.connection_id == connections.c.id, notices.c.key == told.c.key)
     new = (
         select(
@@ -132,7 +132,7 @@ def _keeping(*, on_sqlite: bool) -> Insert:
             told.c.kind,
             told.c.record_id,
             told.c.happened_at,
-            given.now(on_sqlite=on_sqlite).label("received_at"),
+            batch.now(on_sqlite=on_sqlite).label("received_at"),
         )
         .join(connections, connections.c.tenant_id == told.c.tenant_id)
         .join(feeds, and_(feeds.c.connection_id == connections.c.id, feeds.c.resource == told.c.resource))

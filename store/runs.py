@@ -38,8 +38,8 @@ FILTER_IGNORED = "filter_ignored"
 CHANGES_TELL = func.coalesce(feeds.c.error_code, "") != FILTER_IGNORED
 # Somebody waits for what these runs read.
 PRESSED = ("press", "follow-up")
-# A webhook's run goes ahead of scheduled work for so many slices, enough for thousands of changes. What takes
-# longer was not read for long, and takes its turn.
+# A run that a webhook opened goes ahead of scheduled work for so many slices, enough for thousands of
+# changes. A list that takes longer was not read for long, and takes its turn.
 WEBHOOK_SLICES = 4
 # So many single records are read before the list has its turn.
 HANDFUL = 10
@@ -58,7 +58,14 @@ _RUNNING = (
     .correlate(runs)
     .scalar_subquery()
 )
-_ALLOWED = case((runs.c.lane == "now", CLAIMS_PER_CONNECTION + 1), else_=CLAIMS_PER_CONNECTION)
+# One place more for whoever goes ahead; a webhook's later slices do not keep it from a press.
+_ALLOWED = case(
+    (
+        and_(runs.c.lane == "now", or_(runs.c.cause != "webhook", runs.c.slice == 1)),
+        CLAIMS_PER_CONNECTION + 1,
+    ),
+    else_=CLAIMS_PER_CONNECTION,
+)
 
 
 class LeaseLostError(Exception):
@@ -424,7 +431,7 @@ def _lane() -> Any:
     goes_ahead = or_(
         runs.c.cause.in_([*PRESSED, "record"]),
         runs.c.asked_by.is_not(None),
-        and_(runs.c.cause == "webhook", runs.c.slice < WEBHOOK_SLICES),
+        and_(runs.c.cause == "webhook", or_(runs.c.slice < WEBHOOK_SLICES, runs.c.pages == 0)),
         waiting_press.exists(),
         waiting_record.exists(),
     )

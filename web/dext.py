@@ -70,7 +70,8 @@ def keep_all(tx: Transaction, together: Sequence[Sent]) -> list[bool]:
     """Keep what several tell, each once; says of each whether its address is anybody's."""
     tenants = hooks.tenants_of(tx, "dext", {sent.token for sent in together})
     told = [sent.of(tenants[sent.token]) for sent in together if sent.token in tenants]
-    for new in notices.keep(tx, "dext", [notice for notice in told if notice]):
-        if new.kind == webhooks.RELOAD:  # Dext wants all of it, not what changed
-            feeds.want_full(tx, new.feed_id, by=BY)
+    new = notices.keep(tx, "dext", [notice for notice in told if notice])
+    # Dext wants all of these, not what changed; in one order for all, so that nobody deadlocks.
+    for feed_id in sorted({notice.feed_id for notice in new if notice.kind == webhooks.RELOAD}):
+        feeds.want_full(tx, feed_id, by=BY)
     return [sent.token in tenants for sent in together]

@@ -5,7 +5,6 @@ way fifty at once cost little more than one. Nobody is answered before what they
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -48,9 +47,11 @@ class Inbox(Generic[D, R]):
 
     async def work(self) -> None:
         """Store what comes, for ever."""
-        with contextlib.suppress(DatabaseUnavailableError):
+        try:
             # What a first time costs, to build statements and to connect, is no delivery's to wait for.
             await asyncio.to_thread(self._store_nothing)
+        except Exception:  # whatever it is, nobody waits for it, and each delivery tries for itself
+            log.exception("inbox_not_tried_out")
         while True:
             await self._came.wait()
             together, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]

@@ -19,9 +19,7 @@ from store.models import organisations as organisations_table
 from sync.services import SHAPES
 from tests.faults.house import CADENCE, RESOURCES, House, until
 
-# Only to give up: it takes some seconds. Less than half of what the short soak's test is given, so that what
-# stands still is told by its name.
-SETTLES_WITHIN = 120.0
+SETTLES_WITHIN = 120.0  # each of its parts; only to give up: they take some seconds
 # Lists that are read whole each time.
 WHOLE = [name for name in RESOURCES if SHAPES[name].whole]
 # A run of a settled house is a page or two.
@@ -100,9 +98,10 @@ def _await_by_itself(house: House, presses: Sequence[str]) -> tuple[list[str], l
 
 
 def _refreshed(house: House) -> bool:
+    begun = and_(grants.c.refresh_intent_at.is_not(None), grants.c.dead_at.is_(None))
     try:
         with house.services.database.reading() as tx:
-            return not tx.execute(select(grants.c.id).where(grants.c.refresh_intent_at.is_not(None))).all()
+            return not tx.execute(select(grants.c.id).where(begun)).all()
     except DatabaseUnavailableError:
         return False
 

@@ -11,7 +11,7 @@ from tests.faults.soak import soak
 FAULTS = 3  # of each of the two lanes, however slow the machine is
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize(("kind", "seed"), [("postgresql", 4), ("sqlite", 5)])
 def test_after_a_short_soak_nothing_is_missing_extra_or_stale(
     kind: str, seed: int, tmp_path: Path, nursery: Nursery

@@ -224,7 +224,7 @@ class TestProcesses:
     ) -> None:
         parent = script(
             "import sys, time; from pathlib import Path\n"
-            "from ledgertide.embedded.processes import NICENESS, Processes\n"
+            "from ledgertide.embedded.processes import Processes\n"
             "group = Processes({'a': 'sleep 60', 'b': 'sleep 60'}, Path(sys.argv[1]))\n"
             "group.start(['a', 'b'], {}); print(*group.pids().values(), flush=True); time.sleep(60)"
         )

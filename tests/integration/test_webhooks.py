@@ -213,6 +213,22 @@ def test_what_is_told_is_read_ahead_of_scheduled_work_for_some_slices_only(house
     assert house.is_equal(house.one, INVOICES)
 
 
+def test_what_is_told_stays_ahead_however_often_it_had_to_wait_before_it_was_read(house: House) -> None:
+    house.subscribe()
+    house.edit(house.one, INVOICES)
+    (message,) = house.engine.tick()
+
+    for _ in range(runs.WEBHOOK_SLICES + 1):
+        claim = house.engine.claim(message)
+        assert claim
+        with house.engine.services.database.transaction() as tx:
+            runs.snooze(tx, claim, wait=timedelta(seconds=1), reason="minute limit")
+        house.engine.pass_time(timedelta(seconds=2))
+        (message,) = house.engine.tick()
+
+    assert message.lane == "now"
+
+
 def test_a_webhook_leaves_the_days_reserve_to_people_and_a_press_beside_it_does_not(house: House) -> None:
     house.subscribe()
     house.edit(house.one, INVOICES)

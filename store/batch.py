@@ -1,7 +1,8 @@
-"""Many rows given to a statement as one text, and the time as the database reads it while it runs.
+"""Many rows for one statement, as one text, and the time as the database reads it while it runs.
 
-Such a statement is built and planned once for any number of rows, and asks nothing before it: where others
-wait for each way to the database, that is one instead of three.
+Such a statement is built once for any number of rows, and on PostgreSQL asks nothing before it: where others
+wait for each way to the database, that is one instead of three. Texts hold no NUL and no half surrogates:
+SQLite's JSON would not refuse them.
 """
 
 import json
@@ -15,13 +16,13 @@ from sqlalchemy.types import TypeEngine
 
 from store.database import Transaction, UtcDateTime
 
-GIVEN = "given"
+ROWS = "rows"
 NOW = "now"
 
 
 def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool) -> Subquery:
     """The rows of `parameters`, as a table with these columns."""
-    text: ColumnElement[str] = bindparam(GIVEN, type_=Text)
+    text: ColumnElement[str] = bindparam(ROWS, type_=Text)
     made = func.json_each(text) if on_sqlite else func.jsonb_array_elements(cast(text, JSONB))
     row = made.table_valued("value").c.value
     return select(
@@ -29,7 +30,7 @@ def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool) -> Subquer
             cast(func.json_extract(row, f"$.{name}") if on_sqlite else row.op("->>")(name), kind).label(name)
             for name, kind in columns.items()
         )
-    ).subquery("given")
+    ).subquery("batch")
 
 
 def now(*, on_sqlite: bool) -> ColumnElement[datetime]:
@@ -44,4 +45,4 @@ def parameters(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> dict[str, 
     """What `table` and `now` are executed with; times of rows are aware."""
     dialect, time = tx.connection.dialect, UtcDateTime()
     text = json.dumps(list(rows), default=lambda value: str(time.process_bind_param(value, dialect)))
-    return {GIVEN: text, NOW: tx.now if tx.is_sqlite else tx.clock_offset}
+    return {ROWS: text, NOW: tx.now if tx.is_sqlite else tx.clock_offset}
