@@ -3,8 +3,8 @@
     python -m bench.sender URL AT_ONCE < key and edits
 
 The first line of its input is the key; each that follows is an edit, as JSON: tenant, resource, action, ids.
-It tells of them as untidily as the sandbox does, and answers every line with how many deliveries are under
-way. At the end of its input it waits for those, and prints every attempt.
+It tells of them as untidily as the sandbox does, and answers every line with how many deliveries are at hand,
+and how many under way, with those that are to be late. At the end of its input it waits for those, and prints every attempt.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ async def _send(url: str, key: str, at_once: int) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         if edit := json.loads(line):
             webhooks.hear(*edit)
-        _say(webhooks.under_way)
+        _say([webhooks.post.at_hand, webhooks.under_way])
     while webhooks.under_way:
         await asyncio.sleep(0.05)
     telling.cancel()

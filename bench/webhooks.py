@@ -46,7 +46,7 @@ STORED_WITHIN = timedelta(seconds=20)
 ANSWERED_WITHIN_MS = 100
 # Whoever looks takes part of the machine: rarely, but more often than a list is read.
 LOOK_EVERY_SECONDS = 4.0
-ASK_EVERY_SECONDS = 0.05
+ASK_EVERY_SECONDS = 0.02
 
 
 @dataclass
@@ -153,22 +153,27 @@ class Sender:
         self._process.kill()
         self._process.wait()
 
-    def tell(self, edit: Edit) -> int:
-        """Records were edited; returns how many deliveries are under way."""
-        return self._ask([edit.tenant_id, edit.resource, "edit", edit.ids])
+    def tell(self, edit: Edit) -> None:
+        """Records were edited."""
+        self._ask([edit.tenant_id, edit.resource, "edit", edit.ids])
+
+    def at_hand(self) -> int:
+        """How many deliveries wait for an answer, or for their turn to be sent."""
+        return self._ask([])[0]
 
     def under_way(self) -> int:
-        """How many deliveries were not taken yet."""
-        return self._ask([])
+        """How many were not taken yet, with those that are to be late."""
+        return self._ask([])[1]
 
     def end(self) -> list[dict[str, Any]]:
         """Every attempt."""
         attempts, _ = self._process.communicate(timeout=60)
         return list(json.loads(attempts))
 
-    def _ask(self, line: Any) -> int:
+    def _ask(self, line: Any) -> tuple[int, int]:
         self._write(json.dumps(line))
-        return int(cast("IO[str]", self._process.stdout).readline())
+        at_hand, under_way = json.loads(cast("IO[str]", self._process.stdout).readline())
+        return int(at_hand), int(under_way)
 
     def _write(self, line: str) -> None:
         words = cast("IO[str]", self._process.stdin)
@@ -192,8 +197,8 @@ def _storm(sandbox: Sandbox, sender: Sender, watch: Watch, options: argparse.Nam
         at = datetime.now(UTC)
         edits.append(Edit(tenant, resource, sandbox.edit(tenant, resource, count=IN_ONE_EDIT), at))
         sender.tell(edits[-1])
-        # All places are taken, and more waits for one; much more would be late before it is sent.
-        while sender.under_way() > 2 * options.at_once:
+        # All places are taken, and as many wait for one; more would be late before it is sent.
+        while sender.at_hand() > 2 * options.at_once:
             if time.monotonic() - looked_at > LOOK_EVERY_SECONDS:
                 watch.look()
                 looked_at = time.monotonic()

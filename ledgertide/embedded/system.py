@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,7 @@ from ledgertide.migrate import migrate
 
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 # A page of records may wait; a provider that delivers a webhook, and whoever opens a page, does not.
-WORKERS = ("worker", "worker_now")
+BEHIND = ("worker", "worker_now")
 SANDBOX_READY_WITHIN = timedelta(seconds=60)
 
 
@@ -80,11 +80,16 @@ def embedded(plan: Plan, tell: Callable[[str], None]) -> Iterator[System]:
         )
         settings = load_settings(values)
         migrate(settings.database_url.get_secret_value(), settings.cadences)
-        product = Processes(read_procfile(PROCFILE), folder / "log", behind=WORKERS)
+        product = Processes(read_procfile(PROCFILE), folder / "log", behind=_behind(settings))
         stack.callback(product.stop)
         keeper = Keeper(valkey, sandbox, product)
         keeper.start(read_procfile(PROCFILE), environment_with(values))
         yield System(settings, doors, keeper)
+
+
+def _behind(settings: Settings) -> Sequence[str]:
+    """On SQLite nobody: whoever writes holds the one lock that all others wait for, web too."""
+    return () if settings.database_url.get_secret_value().startswith("sqlite") else BEHIND
 
 
 def _require_ours(folder: Path) -> None:

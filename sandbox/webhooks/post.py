@@ -48,6 +48,8 @@ class PostOffice:
         self.log: deque[Posted] = deque(maxlen=REMEMBERED)
         self.last = 0
         self.under_way = 0
+        self.at_hand = 0
+        """Of them those whose time has come: each has one of the places, or waits for one."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
         self._places = asyncio.Semaphore(4)
@@ -102,8 +104,12 @@ class PostOffice:
             await asyncio.sleep(delay)
             attempt = 1
             while True:
-                async with self._places:
-                    posted = await self.deliver(letter, attempt)
+                self.at_hand += 1
+                try:
+                    async with self._places:
+                        posted = await self.deliver(letter, attempt)
+                finally:
+                    self.at_hand -= 1
                 if 200 <= posted.status < 300 or letter.kind == "forged":
                     return
                 if attempt > 1:
