@@ -4,22 +4,76 @@
 
 The first line of its input is the key; each that follows is an edit, as JSON: tenant, resource, action, ids.
 It tells of them as untidily as the sandbox does, and answers every line with how many deliveries are at hand,
-and how many under way, with those that are to be late. At the end of its input it waits for those, and prints every attempt.
+and how many under way, with those that are to be late. At the end of its input it waits for those, and
+prints every attempt.
 """
 
 import asyncio
 import json
 import sys
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvloop
 
 from sandbox.clock import Clock
 from sandbox.webhooks.habits import Habits
+from sandbox.webhooks.post import Letter, Posted, PostOffice
 from sandbox.webhooks.subscriptions import Subscription, Webhooks
 
 HABITS = Habits(double=0.2, forge=0.1, overtake=0.2, again_seconds=1.0)
 SEED = 7
+ANSWERED_WITHIN_SECONDS = 5.0  # Xero waits for so long
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class PlainPost(PostOffice):
+    """The same letters over plain sockets: whatever a provider takes of this machine, web has not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resting: list[Connection] = []
+
+    async def deliver(self, letter: Letter, attempt: int = 1) -> Posted:
+        """One attempt, over a connection that rests or a new one; an answer with a body is not tidy."""
+        head, began = b"", time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN_SECONDS):
+                head = await self._ask(letter)
+        except (OSError, EOFError, TimeoutError):
+            pass
+        took = round((time.monotonic() - began) * 1000, 2)
+        self.last += 1
+        status = int(head.split(b" ", 2)[1]) if head else 0
+        lines = head.lower().split(b"\r\n")
+        tidy = b"content-length: 0" in lines and not any(line.startswith(b"set-cookie") for line in lines)
+        posted = Posted(self.last, letter.kind, letter.first, letter.events, attempt, status, took, tidy)
+        self.log.append(posted)
+        return posted
+
+    async def _ask(self, letter: Letter) -> bytes:
+        """The head of the answer."""
+        to = urlsplit(letter.url)
+        reader, writer = (
+            self._resting.pop()
+            if self._resting
+            else await asyncio.open_connection(to.hostname, to.port, limit=2**16)
+        )
+        headers = {"Host": to.netloc, "Content-Length": str(len(letter.body)), **letter.headers()}
+        lines = [f"POST {to.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        try:
+            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + letter.body)
+            head = await reader.readuntil(b"\r\n\r\n")
+        except BaseException:
+            writer.close()
+            raise
+        if b"content-length: 0\r\n" in head.lower():
+            self._resting.append((reader, writer))
+        else:
+            writer.close()
+        return head
 
 
 def main() -> None:
@@ -29,6 +83,7 @@ def main() -> None:
 
 async def _send(url: str, key: str, at_once: int) -> None:
     webhooks = Webhooks(Clock(), SEED, habits=HABITS, subscriptions=[Subscription(url, key)])
+    webhooks.post = PlainPost()
     webhooks.post.at_once(at_once)
     telling = asyncio.create_task(webhooks.tell())
     while line := await asyncio.to_thread(sys.stdin.readline):
