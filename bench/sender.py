@@ -11,7 +11,6 @@ prints every attempt.
 import asyncio
 import json
 import sys
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +18,14 @@ import uvloop
 
 from sandbox.clock import Clock
 from sandbox.webhooks.habits import Habits
-from sandbox.webhooks.post import Letter, Posted, PostOffice
+from sandbox.webhooks.post import Letter, PostOffice
 from sandbox.webhooks.subscriptions import Subscription, Webhooks
 
 HABITS = Habits(double=0.2, forge=0.1, overtake=0.2, again_seconds=1.0)
 SEED = 7
 ANSWERED_WITHIN_SECONDS = 5.0  # Xero waits for so long
+
+EMPTY = b"content-length: 0"
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -36,25 +37,15 @@ class PlainPost(PostOffice):
         super().__init__()
         self._resting: list[Connection] = []
 
-    async def deliver(self, letter: Letter, attempt: int = 1) -> Posted:
-        """One attempt, over a connection that rests or a new one; an answer with a body is not tidy."""
-        head, began = b"", time.monotonic()
-        try:
-            async with asyncio.timeout(ANSWERED_WITHIN_SECONDS):
-                head = await self._ask(letter)
-        except (OSError, EOFError, TimeoutError):
-            pass
-        took = round((time.monotonic() - began) * 1000, 2)
-        self.last += 1
-        status = int(head.split(b" ", 2)[1]) if head else 0
-        lines = head.lower().split(b"\r\n")
-        tidy = b"content-length: 0" in lines and not any(line.startswith(b"set-cookie") for line in lines)
-        posted = Posted(self.last, letter.kind, letter.first, letter.events, attempt, status, took, tidy)
-        self.log.append(posted)
-        return posted
+    async def ask(self, letter: Letter) -> tuple[int, bool]:
+        """Bring it once, over a connection that rests or a new one; an answer with a body is not tidy."""
+        async with asyncio.timeout(ANSWERED_WITHIN_SECONDS):
+            head = (await self._head_of_answer(letter)).lower()
+        lines = head.split(b"\r\n")
+        is_bare = not any(line.startswith(b"set-cookie") for line in lines)
+        return int(lines[0].split()[1]), is_bare and EMPTY in lines
 
-    async def _ask(self, letter: Letter) -> bytes:
-        """The head of the answer."""
+    async def _head_of_answer(self, letter: Letter) -> bytes:
         to = urlsplit(letter.url)
         reader, writer = (
             self._resting.pop()
@@ -69,7 +60,7 @@ class PlainPost(PostOffice):
         except BaseException:
             writer.close()
             raise
-        if b"content-length: 0\r\n" in head.lower():
+        if EMPTY in head.lower().split(b"\r\n"):
             self._resting.append((reader, writer))
         else:
             writer.close()
@@ -82,8 +73,9 @@ def main() -> None:
 
 
 async def _send(url: str, key: str, at_once: int) -> None:
-    webhooks = Webhooks(Clock(), SEED, habits=HABITS, subscriptions=[Subscription(url, key)])
-    webhooks.post = PlainPost()
+    webhooks = Webhooks(
+        Clock(), SEED, habits=HABITS, subscriptions=[Subscription(url, key)], post=PlainPost()
+    )
     webhooks.post.at_once(at_once)
     telling = asyncio.create_task(webhooks.tell())
     while line := await asyncio.to_thread(sys.stdin.readline):

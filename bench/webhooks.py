@@ -66,9 +66,13 @@ class Watch:
     services: Services
     seen: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=lambda: defaultdict(list))
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    looked_at: float = 0.0  # monotonic
 
-    def look(self) -> None:
-        """Take up what was written since the last look."""
+    def look(self, *, at_once: bool = False) -> None:
+        """Take up what was written since the last look, unless that was just now."""
+        if not at_once and time.monotonic() - self.looked_at < LOOK_EVERY_SECONDS:
+            return
+        self.looked_at = time.monotonic()
         with self.services.database.reading() as tx:
             now = tx.now
             for resource in TOLD:
@@ -133,6 +137,7 @@ def _measure(system: System, services: Services, options: argparse.Namespace) ->
         seconds = (datetime.now(UTC) - began).total_seconds()
         posted = sender.end()
     _until(lambda: False, STORED_WITHIN + APART, watch.look)
+    watch.look(at_once=True)
     return _judge(services, watch, edits, began, seconds, posted, options.at_once)
 
 
@@ -192,16 +197,14 @@ def _storm(sandbox: Sandbox, sender: Sender, watch: Watch, options: argparse.Nam
     places += [(source.choice(others), source.choice(TOLD)) for _ in range(options.events // IN_ONE_EDIT)]
     source.shuffle(places)
     say(f"{len(places) * IN_ONE_EDIT} edits, {options.storm} of them at one organisation's {STORMED} ...")
-    edits, looked_at = [], 0.0
+    edits = []
     for tenant, resource in places:
         at = datetime.now(UTC)
         edits.append(Edit(tenant, resource, sandbox.edit(tenant, resource, count=IN_ONE_EDIT), at))
         sender.tell(edits[-1])
         # All places are taken, and as many wait for one; more would be late before it is sent.
         while sender.at_hand() > 2 * options.at_once:
-            if time.monotonic() - looked_at > LOOK_EVERY_SECONDS:
-                watch.look()
-                looked_at = time.monotonic()
+            watch.look()
             time.sleep(ASK_EVERY_SECONDS)
     return edits
 
@@ -284,13 +287,10 @@ def _all_read(services: Services) -> bool:
 
 
 def _until(holds: Callable[[], Any], within: timedelta, meanwhile: Callable[[], None] = lambda: None) -> None:
-    give_up_at, looked_at = time.monotonic() + within.total_seconds(), 0.0
+    give_up_at = time.monotonic() + within.total_seconds()
     while not holds() and time.monotonic() < give_up_at:
-        if time.monotonic() - looked_at > LOOK_EVERY_SECONDS:
-            meanwhile()
-            looked_at = time.monotonic()
+        meanwhile()
         time.sleep(0.5)
-    meanwhile()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 from sandbox.world import World
 
 SECONDS = 2.0
-SHARE = 50  # of its time one part of so many goes into saving, unless that would be rarer than
+# Of its time one part of so many goes into saving, but it saves at least so often.
+SHARE = 50
 AT_LEAST_SECONDS = 10.0
 _FORMAT = 4
 

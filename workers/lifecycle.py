@@ -23,7 +23,7 @@ def _open(sender: Any, **_: Any) -> None:
         return  # an application's own worker, that only presses here
     open_or_exit(sender.app)
     sys.setswitchinterval(SWITCH_SECONDS)
-    # What is there by now stays: to look through it for garbage over and over took a fifth of reading a page.
+    # What is there by now stays: to look through it for garbage over and over took a fifth of parsing a page.
     gc.collect()
     gc.freeze()
     log.info("worker_started", queues=",".join(sender.app.amqp.queues.consume_from))

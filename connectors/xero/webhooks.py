@@ -41,7 +41,8 @@ def verify(body: bytes, signature: str, keys: Sequence[str]) -> str:
 
 def sign(body: bytes, key: str) -> str:
     """The signature that Xero gives a body."""
-    # Not hmac.digest: it lets other threads run meanwhile, and is then kept waiting by them for milliseconds.
+    # Not hmac.digest: it lets other threads run meanwhile, and then waits for its turn, in a storm for longer
+    # than all that it does.
     return base64.b64encode(hmac.new(key.encode(), body, "sha256").digest()).decode()
 
 

@@ -1,6 +1,7 @@
 """Posts deliveries, a few at once, again and again until they are taken, and remembers how each fared."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -67,25 +68,22 @@ class PostOffice:
 
     async def deliver(self, letter: Letter, attempt: int = 1) -> Posted:
         """One attempt."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(timeout=TIMEOUT, connector=connector)
         status, tidy, began = 0, False, time.monotonic()
-        try:
-            async with self._session.post(
-                letter.url, data=letter.body, headers=dict(letter.headers())
-            ) as answer:
-                status, tidy = (
-                    answer.status,
-                    await answer.read() == b"" and "Set-Cookie" not in answer.headers,
-                )
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            pass
+        with contextlib.suppress(aiohttp.ClientError, OSError, EOFError, TimeoutError):
+            status, tidy = await self.ask(letter)
         self.last += 1
         took = round((time.monotonic() - began) * 1000, 2)
         posted = Posted(self.last, letter.kind, letter.first, letter.events, attempt, status, took, tidy)
         self.log.append(posted)
         return posted
+
+    async def ask(self, letter: Letter) -> tuple[int, bool]:
+        """Bring it once; the status of the answer, and whether that is tidy."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT, connector=connector)
+        async with self._session.post(letter.url, data=letter.body, headers=dict(letter.headers())) as answer:
+            return answer.status, await answer.read() == b"" and "Set-Cookie" not in answer.headers
 
     def after(self, number: int) -> list[dict[str, Any]]:
         """The attempts after this one."""
