@@ -193,6 +193,27 @@ def test_a_connection_with_its_hands_full_keeps_nobody_waiting(house: House) -> 
     assert [house.feed_of(message) in other for message in sent] == [True]
 
 
+def test_a_webhooks_later_slices_leave_the_last_place_of_a_connection_to_a_press(house: House) -> None:
+    lists = house.connect("full", {f"xero.list_{number}": HOUR for number in range(6)})
+    for feed_id in lists:
+        house.make_due(feed_id, 50 * MINUTE)
+    with house.database.transaction() as tx:
+        scheduled = [runs.open_due(tx, feed_id, full=False) for feed_id in lists[:4]]
+        told = runs.open_run(tx, lists[4], cause="webhook", lane="now", full=False, by=None)
+    for message in scheduled:
+        assert message
+        assert house.claim(message)
+
+    claim = house.claim(runs.message_of(told))
+    assert claim  # its first slice goes ahead as a press does
+    with house.database.transaction() as tx:
+        later = runs.release(tx, claim)
+
+    assert later
+    assert house.claim(later) is None
+    assert house.claim(press(house, lists[5]))
+
+
 def test_the_belt_stays_short_whatever_is_due_and_a_press_overtakes(house: House) -> None:
     connect_many(house.database, 430, SEVEN, late_by=30 * MINUTE)
     ticker = house.ticker()
