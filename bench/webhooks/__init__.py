@@ -1,0 +1,1 @@
+"""Webhooks by the thousand, half of them about one organisation's one list, on the whole product."""
