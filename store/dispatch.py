@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Table, and_, case, false, func, or_, select, update
 
 from store.database import Transaction
-from store.feeds import CLAIMS_PER_CONNECTION, busy_by_connection, due_beside, lateness
+from store.feeds import busy_by_connection, due_beside, lateness
 from store.models import connections, decisions, feeds, grants, runs
-from store.runs import CHANGES_TELL, UNTIL_RECONNECTED, Message
+from store.runs import ALLOWED, CHANGES_TELL, UNTIL_RECONNECTED, Message
 
 # A message that nobody claimed for this long is taken for lost and sent again; the queueing lock, which
 # would hold it back, has run out by then.
@@ -133,7 +133,8 @@ def unpublished(
     """Queued runs that no message is on its way for, latest first, organisations in turn."""
     lost = or_(runs.c.published_at.is_(None), runs.c.published_at < tx.now - resend_after)
     late = lateness(tx.now)
-    turn = func.row_number().over(partition_by=runs.c.connection_id, order_by=late.desc())
+    first = (ALLOWED.desc(), late.desc())
+    turn = func.row_number().over(partition_by=runs.c.connection_id, order_by=first)
     waiting = (
         select(
             runs.c.id,
@@ -141,6 +142,7 @@ def unpublished(
             runs.c.pages,
             late.label("late"),
             turn.label("turn"),
+            ALLOWED.label("allowed"),
         )
         .join(feeds, feeds.c.id == runs.c.feed_id)
         .where(runs.c.ended_at.is_(None), runs.c.state == "queued", runs.c.lane == lane, lost)
@@ -148,13 +150,11 @@ def unpublished(
     )
     # What could not be claimed would only be sent again; the lost ones are not in their own way.
     busy = busy_by_connection(sent_since=tx.now - resend_after)
-    allowed = (
-        CLAIMS_PER_CONNECTION + 1 if lane == "now" else CLAIMS_PER_CONNECTION - _kept_for_due(tx, waiting)
-    )
+    kept = 0 if lane == "now" else _kept_for_due(tx, waiting)
     query = (
         select(waiting.c.id)
         .outerjoin(busy, busy.c.connection_id == waiting.c.connection_id)
-        .where(waiting.c.turn + func.coalesce(busy.c.busy, 0) <= allowed)
+        .where(waiting.c.turn + func.coalesce(busy.c.busy, 0) <= waiting.c.allowed - kept)
         .order_by(waiting.c.turn, waiting.c.late.desc())
         .limit(limit)
     )

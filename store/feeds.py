@@ -14,7 +14,7 @@ from config.cadence import COMPARISON
 from store.database import Transaction
 from store.models import connections, feeds, runs
 
-# Open claims of one connection by scheduled work; a press may take one more.
+# Open claims of one connection by scheduled work; what goes ahead has more (store/runs.py).
 CLAIMS_PER_CONNECTION = 4
 
 # A full read that somebody asked for and that could prove nothing is tried again after this.

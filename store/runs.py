@@ -45,7 +45,7 @@ WEBHOOK_SLICES = 4
 HANDFUL = 10
 # Waits that only a person ends, by reconnecting.
 UNTIL_RECONNECTED = frozenset({"grant expired", "access removed", "off"})
-# How many of its connection's runs are running, and how many may be. Built once: each claim asks.
+# How many of its connection's runs are running. Built once: each claim asks.
 _OTHERS = runs.alias("others")
 _RUNNING = (
     select(func.count())
@@ -58,13 +58,11 @@ _RUNNING = (
     .correlate(runs)
     .scalar_subquery()
 )
-# One place more for whoever goes ahead; a webhook's later slices do not keep it from a press.
-_ALLOWED = case(
-    (
-        and_(runs.c.lane == "now", or_(runs.c.cause != "webhook", runs.c.slice == 1)),
-        CLAIMS_PER_CONNECTION + 1,
-    ),
-    else_=CLAIMS_PER_CONNECTION,
+# How many of its connection's runs may run, it among them: a fifth is for what goes ahead, a sixth a press's.
+ALLOWED = case(
+    (runs.c.lane != "now", CLAIMS_PER_CONNECTION),
+    (or_(runs.c.cause.in_([*PRESSED, "record"]), runs.c.asked_by.is_not(None)), CLAIMS_PER_CONNECTION + 2),
+    else_=CLAIMS_PER_CONNECTION + 1,
 )
 
 
@@ -194,7 +192,7 @@ def claim(tx: Transaction, run_id: str, slice_number: int, *, lease: timedelta =
     ours = and_(runs.c.id == run_id, runs.c.state == "queued", runs.c.slice == slice_number)
     taken = tx.execute(
         update(runs)
-        .where(ours, _RUNNING < _ALLOWED)
+        .where(ours, _RUNNING < ALLOWED)
         .values(
             state="running",
             lease_until=tx.now + lease,

@@ -23,7 +23,7 @@ from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import Sandbox
 from schedules.beat import DueScheduler
 from schedules.tick import SHORTEST_BELT, Ticker
-from store import presses, runs
+from store import dispatch, presses, runs
 from store.database import Database
 from store.dispatch import RESEND_AFTER
 from store.duties import keep as keep_duties
@@ -131,7 +131,7 @@ def test_the_latest_goes_first_and_organisations_take_turns(house: House) -> Non
     assert order == [later[0], late[0], slow[0], later[1], late[1], later[2], late[2]]
 
 
-def test_a_connection_has_four_claims_at_most_and_a_fifth_for_a_press(house: House) -> None:
+def test_a_connection_has_four_claims_at_most_and_two_more_for_presses(house: House) -> None:
     mine, others = house.connect("acme", SEVEN), house.connect("globex", THREE)
     ticker = house.ticker()
 
@@ -142,13 +142,13 @@ def test_a_connection_has_four_claims_at_most_and_a_fifth_for_a_press(house: Hou
         waiting = [feed_id for feed_id in mine if feed_id not in {run.feed_id for run in house.open_runs()}]
         by_hand = [runs.open_due(tx, feed_id, full=False) for feed_id in waiting]
     turned_away = [house.claim(message) for message in by_hand if message]
-    pressed = [press(house, feed_id) for feed_id in waiting[:2]]
+    pressed = [press(house, feed_id) for feed_id in waiting]
     press_claims = [house.claim(message) for message in pressed]
 
     assert sorted(opened.values()) == [len(others), CLAIMS_PER_CONNECTION]
     assert all(claims)
     assert turned_away == [None] * 3
-    assert [claim is not None for claim in press_claims] == [True, False]
+    assert [claim is not None for claim in press_claims] == [True, True, False]
 
 
 def press(house: House, feed_id: str) -> Message:
@@ -159,8 +159,8 @@ def press(house: House, feed_id: str) -> Message:
 def test_whoever_was_turned_away_is_sent_again_at_the_next_tick(house: House) -> None:
     mine = house.connect("acme", SEVEN)
     house.connect("globex", THREE)
-    claims = [house.claim(press(house, feed_id)) for feed_id in mine[:5]]
-    enqueue.publish(house.app, [press(house, mine[5])])
+    claims = [house.claim(press(house, feed_id)) for feed_id in mine[:6]]
+    enqueue.publish(house.app, [press(house, mine[6])])
     work = house.app.tasks["sync.slice"]
     message = house.queues.take("now")
     assert message
@@ -193,25 +193,35 @@ def test_a_connection_with_its_hands_full_keeps_nobody_waiting(house: House) -> 
     assert [house.feed_of(message) in other for message in sent] == [True]
 
 
-def test_a_webhooks_later_slices_leave_the_last_place_of_a_connection_to_a_press(house: House) -> None:
-    lists = house.connect("full", {f"xero.list_{number}": HOUR for number in range(6)})
-    for feed_id in lists:
+def test_webhooks_have_a_place_beside_scheduled_work_and_leave_a_press_its_own(house: House) -> None:
+    lists = house.connect("full", {f"xero.list_{number}": HOUR for number in range(7)})
+    for feed_id in lists[:6]:  # the webhooks' lists are later than the pressed one
         house.make_due(feed_id, 50 * MINUTE)
     with house.database.transaction() as tx:
         scheduled = [runs.open_due(tx, feed_id, full=False) for feed_id in lists[:4]]
-        told = runs.open_run(tx, lists[4], cause="webhook", lane="now", full=False, by=None)
+        told = [
+            runs.open_run(tx, feed_id, cause="webhook", lane="now", full=False, by=None)
+            for feed_id in lists[4:6]
+        ]
     for message in scheduled:
         assert message
         assert house.claim(message)
 
-    claim = house.claim(runs.message_of(told))
-    assert claim  # its first slice goes ahead as a press does
+    first = house.claim(runs.message_of(told[0]))
+    assert first
     with house.database.transaction() as tx:
-        later = runs.release(tx, claim)
-
+        later = runs.release(tx, first)
     assert later
-    assert house.claim(later) is None
-    assert house.claim(press(house, lists[5]))
+    claims = [house.claim(message) for message in (later, runs.message_of(told[1]))]
+    pressed = press(house, lists[6])
+    house.queues.wipe()
+    with house.database.transaction() as tx:
+        dispatch.forget_messages(tx)
+        sent = dispatch.unpublished(tx, "now", 10)
+
+    assert [claim is not None for claim in claims] == [True, False]
+    assert sent == [pressed]
+    assert house.claim(pressed)
 
 
 def test_the_belt_stays_short_whatever_is_due_and_a_press_overtakes(house: House) -> None:
