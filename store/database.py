@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     ExceptionContext,
+    bindparam,
     create_engine,
     event,
     make_url,
@@ -70,6 +71,10 @@ def sqlite_time(value: datetime) -> str:
 
 def _from_sqlite(value: str) -> datetime:
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+# The time, in a statement that is built once and executed with `{"now": tx.now}`.
+NOW = bindparam("now", type_=UtcDateTime)
 
 
 class Transaction:

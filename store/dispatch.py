@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, and_, case, false, func, or_, select, update
+from sqlalchemy import Select, Table, Text, Update, and_, bindparam, case, false, func, or_, select, update
 
-from store.database import Transaction
+from store.database import NOW, Transaction, UtcDateTime
 from store.feeds import busy_by_connection, due_beside, lateness
 from store.models import connections, decisions, feeds, grants, runs
 from store.runs import ALLOWED, CHANGES_TELL, UNTIL_RECONNECTED, Message
@@ -18,6 +19,7 @@ RESEND_AFTER = timedelta(seconds=50)
 _AWAKE: dict[str, Any] = {"state": "queued", "not_before": None, "reason": None, "published_at": None}
 # What workers claim slice by slice: the same columns mean the same in both. What somebody waits for is first.
 WORK = (decisions, runs)
+EVERY_ONE = 2**31 - 1
 _BEGAN = {"decisions": decisions.c.decided_at, "runs": runs.c.opened_at}
 
 
@@ -28,26 +30,25 @@ def recover(tx: Transaction) -> int:
     reconnect wakes when the connection is there: it may have come while that was on its way to bed, or while
     the old consent's refusal was.
     """
-    recovered = 0
-    for table in WORK:
-        lost = tx.execute(
-            update(table)
-            .where(lockable(tx, table, and_(table.c.state == "running", table.c.lease_until < tx.now)))
-            .values(state="queued", slice=table.c.slice + 1, lease_until=None, published_at=None)
-        )
-        is_reconnected = or_(
-            and_(table.c.reason.in_(UNTIL_RECONNECTED), table.c.feed_id.in_(_reachable())),
-            and_(table.c.reason == "permission missing", _agreed_since(table)),
-        )
-        stands = _stands_in_the_way(tx) if table is runs else false()
-        may_wake = or_(table.c.not_before <= tx.now, is_reconnected, stands)
-        woken = tx.execute(
-            update(table)
-            .where(lockable(tx, table, and_(table.c.state == "snoozed", may_wake)))
-            .values(**_AWAKE)
-        )
-        recovered += int(lost.rowcount + woken.rowcount)
-    return recovered
+    statements = [statement for table in WORK for statement in _recovering(table, on_sqlite=tx.is_sqlite)]
+    return sum(int(tx.execute(statement, {"now": tx.now}).rowcount) for statement in statements)
+
+
+@cache
+def _recovering(table: Table, *, on_sqlite: bool) -> tuple[Update, Update]:
+    is_lost = and_(table.c.state == "running", table.c.lease_until < NOW)
+    lost = (
+        update(table)
+        .where(lockable(table, is_lost, on_sqlite=on_sqlite))
+        .values(state="queued", slice=table.c.slice + 1, lease_until=None, published_at=None)
+    )
+    is_reconnected = or_(
+        and_(table.c.reason.in_(UNTIL_RECONNECTED), table.c.feed_id.in_(_reachable())),
+        and_(table.c.reason == "permission missing", _agreed_since(table)),
+    )
+    stands = _stands_in_the_way() if table is runs else false()
+    may_wake = and_(table.c.state == "snoozed", or_(table.c.not_before <= NOW, is_reconnected, stands))
+    return lost, update(table).where(lockable(table, may_wake, on_sqlite=on_sqlite)).values(**_AWAKE)
 
 
 def _reachable() -> Any:
@@ -66,21 +67,21 @@ def _agreed_since(table: Table) -> Any:
     return select(connections.c.id).where(anew, connections.c.state == "connected").exists()
 
 
-def _stands_in_the_way(tx: Transaction) -> Any:
+def _stands_in_the_way() -> Any:
     """A comparison that keeps failing while a read is due, and would make room for it."""
     return and_(
         runs.c.full,
         runs.c.reason.in_(["back-off", "filter ignored"]),
         runs.c.feed_id.in_(
-            select(feeds.c.id).where(feeds.c.newest_at.is_not(None), feeds.c.due_at <= tx.now, CHANGES_TELL)
+            select(feeds.c.id).where(feeds.c.newest_at.is_not(None), feeds.c.due_at <= NOW, CHANGES_TELL)
         ),
     )
 
 
-def lockable(tx: Transaction, table: Table, condition: Any) -> Any:
+def lockable(table: Table, condition: Any, *, on_sqlite: bool) -> Any:
     """Rows that nobody works on at this moment: several beats share the work instead of waiting."""
     found = select(table.c.id).where(table.c.ended_at.is_(None), condition)
-    return table.c.id.in_(found if tx.is_sqlite else found.with_for_update(skip_locked=True))
+    return table.c.id.in_(found if on_sqlite else found.with_for_update(skip_locked=True))
 
 
 def wake_connection(tx: Transaction, connection_id: str) -> None:
@@ -111,30 +112,49 @@ def wake_after(tx: Transaction, outages: Mapping[str, timedelta | None]) -> int:
 
 def wake(tx: Transaction, reason: str, *, provider: str, limit: int | None = None) -> int:
     """Bring back what of a provider's waits for this reason before its time, the longest waiting first."""
+    left = EVERY_ONE if limit is None else limit
+    for_this = {"waits_for": reason, "whose": f"{provider}."}
     woken = 0
     for table in WORK:
-        left = None if limit is None else limit - woken
-        its = table.c.resource.startswith(f"{provider}.")
-        waiting = and_(table.c.state == "snoozed", table.c.reason == reason, its)
-        chosen = (
-            select(table.c.id)
-            .where(table.c.ended_at.is_(None), waiting)
-            .order_by(_BEGAN[table.name])
-            .limit(left)
-        )
-        still = lockable(tx, table, and_(waiting, table.c.id.in_(chosen)))
-        woken += int(tx.execute(update(table).where(still).values(**_AWAKE)).rowcount)
+        statement = _waking(table, on_sqlite=tx.is_sqlite)
+        woken += int(tx.execute(statement, for_this | {"most": left - woken}).rowcount)
     return woken
+
+
+@cache
+def _waking(table: Table, *, on_sqlite: bool) -> Update:
+    its = table.c.resource.startswith(bindparam("whose", type_=Text))
+    waiting = and_(table.c.state == "snoozed", table.c.reason == bindparam("waits_for"), its)
+    chosen = (
+        select(table.c.id)
+        .where(table.c.ended_at.is_(None), waiting)
+        .order_by(_BEGAN[table.name])
+        .limit(bindparam("most"))
+    )
+    still = lockable(table, and_(waiting, table.c.id.in_(chosen)), on_sqlite=on_sqlite)
+    return update(table).where(still).values(**_AWAKE)
 
 
 def unpublished(
     tx: Transaction, lane: str, limit: int, *, resend_after: timedelta = RESEND_AFTER
 ) -> list[Message]:
     """Queued runs that no message is on its way for, latest first, organisations in turn."""
-    lost = or_(runs.c.published_at.is_(None), runs.c.published_at < tx.now - resend_after)
-    late = lateness(tx.now)
-    first = (ALLOWED.desc(), late.desc())
-    turn = func.row_number().over(partition_by=runs.c.connection_id, order_by=first)
+    asked = {"now": tx.now, "lost_before": tx.now - resend_after, "most": limit}
+    chosen = list(tx.execute(_without_message(lane), asked).scalars())
+    if not chosen:
+        return []
+    # Marked and returned are only those that nobody works on at this moment.
+    marked = tx.execute(marking(runs, on_sqlite=tx.is_sqlite), {"chosen": chosen, "now": tx.now})
+    found = {row.id: Message(row.id, row.slice, row.lane, row.feed_id) for row in marked}
+    return [found[run_id] for run_id in chosen if run_id in found]
+
+
+@cache
+def _without_message(lane: str) -> Select[Any]:
+    lost_before = bindparam("lost_before", type_=UtcDateTime)
+    lost = or_(runs.c.published_at.is_(None), runs.c.published_at < lost_before)
+    late = lateness()
+    turn = func.row_number().over(partition_by=runs.c.connection_id, order_by=(ALLOWED.desc(), late.desc()))
     waiting = (
         select(
             runs.c.id,
@@ -149,28 +169,28 @@ def unpublished(
         .subquery()
     )
     # What could not be claimed would only be sent again; the lost ones are not in their own way.
-    busy = busy_by_connection(sent_since=tx.now - resend_after)
-    kept = 0 if lane == "now" else _kept_for_due(tx, waiting)
-    query = (
+    busy = busy_by_connection(sent_since=lost_before)
+    kept = 0 if lane == "now" else _kept_for_due(waiting)
+    return (
         select(waiting.c.id)
         .outerjoin(busy, busy.c.connection_id == waiting.c.connection_id)
         .where(waiting.c.turn + func.coalesce(busy.c.busy, 0) <= waiting.c.allowed - kept)
         .order_by(waiting.c.turn, waiting.c.late.desc())
-        .limit(limit)
+        .limit(bindparam("most"))
     )
-    chosen = list(tx.execute(query).scalars())
-    if not chosen:
-        return []
-    # Marked and returned are only those that nobody works on at this moment.
-    still_queued = lockable(tx, runs, and_(runs.c.id.in_(chosen), runs.c.state == "queued"))
-    marked = tx.execute(update(runs).where(still_queued).values(published_at=tx.now).returning(runs)).all()
-    found = {row.id: Message(row.id, row.slice, row.lane, row.feed_id) for row in marked}
-    return [found[run_id] for run_id in chosen if run_id in found]
 
 
-def _kept_for_due(tx: Transaction, waiting: Any) -> Any:
+def _kept_for_due(waiting: Any) -> Any:
     """One of a connection's places, while others of its feeds are due: long runs must not shut them out."""
-    return case((and_(waiting.c.pages > 0, due_beside(tx, waiting.c.connection_id)), 1), else_=0)
+    return case((and_(waiting.c.pages > 0, due_beside(waiting.c.connection_id, NOW)), 1), else_=0)
+
+
+@cache
+def marking(table: Table, *, on_sqlite: bool) -> Any:
+    """A message for each of the chosen that is still queued is on its way NOW."""
+    is_chosen = and_(table.c.id.in_(bindparam("chosen", expanding=True)), table.c.state == "queued")
+    still = lockable(table, is_chosen, on_sqlite=on_sqlite)
+    return update(table).where(still).values(published_at=NOW).returning(table)
 
 
 def mark_published(tx: Transaction, ids: Sequence[str], at: datetime | None) -> None:
@@ -184,6 +204,6 @@ def forget_messages(tx: Transaction) -> int:
     """The queue was wiped: all that is queued is sent again."""
     forgotten = 0
     for table in WORK:
-        queued = lockable(tx, table, table.c.state == "queued")
+        queued = lockable(table, table.c.state == "queued", on_sqlite=tx.is_sqlite)
         forgotten += int(tx.execute(update(table).where(queued).values(published_at=None)).rowcount)
     return forgotten

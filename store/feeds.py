@@ -4,14 +4,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, and_, case, extract, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, case, extract, func, or_, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from config.cadence import COMPARISON
-from store.database import Transaction
+from store.database import NOW, Transaction
 from store.models import connections, feeds, runs
 
 # Open claims of one connection by scheduled work; what goes ahead has more (store/runs.py).
@@ -69,24 +70,23 @@ def _seconds_on_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     return f"((julianday({end}) - julianday({start})) * 86400.0)"
 
 
-def lateness(now: datetime) -> ColumnElement[float]:
-    """How late a feed is, in cadences: the order in which waiting feeds get their turn.
+def lateness() -> ColumnElement[float]:
+    """How late a feed is NOW, in cadences: the order in which waiting feeds get their turn.
 
     What only waits for its comparison is measured by the comparison's own, much longer cadence.
     """
-    moment = literal(now, feeds.c.due_at.type)
-    by_due = seconds_between(feeds.c.due_at, moment) / feeds.c.cadence_seconds
-    full_due_at = func.coalesce(feeds.c.full_due_at, now)
-    by_comparison = seconds_between(full_due_at, moment) / COMPARISON.total_seconds()
-    return case((feeds.c.due_at <= now, by_due), else_=by_comparison)
+    by_due = seconds_between(feeds.c.due_at, NOW) / feeds.c.cadence_seconds
+    full_due_at = func.coalesce(feeds.c.full_due_at, NOW)
+    by_comparison = seconds_between(full_due_at, NOW) / COMPARISON.total_seconds()
+    return case((feeds.c.due_at <= NOW, by_due), else_=by_comparison)
 
 
 # Their columns are made once, not at each tick.
 _DUE_FEEDS, _OPEN_RUNS = feeds.alias("due_feeds"), runs.alias("open_runs")
 
 
-def due_beside(tx: Transaction, connection_id: Any) -> ColumnElement[bool]:
-    """Whether feeds of this connection are due and have no run yet."""
+def due_beside(connection_id: Any, now: Any) -> ColumnElement[bool]:
+    """Whether feeds of this connection are due at a time, or NOW, and have no run yet."""
     has_run = select(_OPEN_RUNS.c.id).where(
         _OPEN_RUNS.c.feed_id == _DUE_FEEDS.c.id, _OPEN_RUNS.c.ended_at.is_(None)
     )
@@ -95,17 +95,17 @@ def due_beside(tx: Transaction, connection_id: Any) -> ColumnElement[bool]:
         .where(
             _DUE_FEEDS.c.connection_id == connection_id,
             _DUE_FEEDS.c.enabled,
-            _DUE_FEEDS.c.due_at <= tx.now,
+            _DUE_FEEDS.c.due_at <= now,
             ~has_run.exists(),
         )
         .exists()
     )
 
 
-def busy_by_connection(*, sent_since: datetime | None = None) -> Any:
+def busy_by_connection(*, sent_since: Any = None) -> Any:
     """How many runs of each connection are running or on their way to a worker.
 
-    With `sent_since` a message older than that is on its way no more.
+    With `sent_since`, a time or a parameter, a message older than that is on its way no more.
     """
     is_sent = runs.c.published_at.is_not(None) if sent_since is None else runs.c.published_at >= sent_since
     return (
@@ -121,33 +121,7 @@ def busy_by_connection(*, sent_since: datetime | None = None) -> Any:
 
 def due(tx: Transaction, limit: int) -> list[DueFeed]:
     """The feeds to open a run for: latest first, organisations in turn, within each connection's claims."""
-    is_due = or_(feeds.c.due_at <= tx.now, feeds.c.full_due_at <= tx.now)
-    has_open_run = select(runs.c.id).where(runs.c.feed_id == feeds.c.id, runs.c.ended_at.is_(None)).exists()
-    late = lateness(tx.now).label("late")
-    busy = busy_by_connection()
-    free = CLAIMS_PER_CONNECTION - func.coalesce(busy.c.busy, 0)
-    waiting = (
-        select(feeds, late, free.label("free"))
-        .join(connections, connections.c.id == feeds.c.connection_id)
-        .outerjoin(busy, busy.c.connection_id == feeds.c.connection_id)
-        # Whoever has its hands full does not stand in the way of those behind.
-        .where(feeds.c.enabled, connections.c.state == "connected", is_due, ~has_open_run, free > 0)
-        .order_by(late.desc())
-        .limit(limit * 8)  # enough organisations to take turns among, whatever the backlog's length
-        .subquery()
-    )
-    turn = (
-        func.row_number()
-        .over(partition_by=waiting.c.connection_id, order_by=waiting.c.late.desc())
-        .label("turn")
-    )
-    turns = select(waiting, turn).subquery()
-    rows = tx.execute(
-        select(turns)
-        .where(turns.c.turn <= turns.c.free)
-        .order_by(turns.c.turn, turns.c.late.desc())
-        .limit(limit)
-    ).mappings()
+    rows = tx.execute(_turns(), {"now": tx.now, "limit": limit, "candidates": limit * 8}).mappings()
     # Read as usual while that is due; a full read takes the moments between.
     return [
         DueFeed(
@@ -160,6 +134,40 @@ def due(tx: Transaction, limit: int) -> list[DueFeed]:
         )
         for row in rows
     ]
+
+
+@cache
+def _turns() -> Select[Any]:
+    """Whose turn it is NOW: built once, as beat asks at each tick."""
+    is_due = or_(feeds.c.due_at <= NOW, feeds.c.full_due_at <= NOW)
+    has_open_run = select(runs.c.id).where(runs.c.feed_id == feeds.c.id, runs.c.ended_at.is_(None)).exists()
+    late = lateness().label("late")
+    busy = busy_by_connection()
+    free = CLAIMS_PER_CONNECTION - func.coalesce(busy.c.busy, 0)
+    waiting = (
+        select(feeds, late, free.label("free"))
+        .join(connections, connections.c.id == feeds.c.connection_id)
+        .outerjoin(busy, busy.c.connection_id == feeds.c.connection_id)
+        # Whoever has its hands full does not stand in the way of those behind.
+        .where(feeds.c.enabled, connections.c.state == "connected", is_due, ~has_open_run, free > 0)
+        .order_by(late.desc())
+        .limit(
+            bindparam("candidates")
+        )  # enough connections to take turns among, whatever the backlog's length
+        .subquery()
+    )
+    turn = (
+        func.row_number()
+        .over(partition_by=waiting.c.connection_id, order_by=waiting.c.late.desc())
+        .label("turn")
+    )
+    turns = select(waiting, turn).subquery()
+    return (
+        select(turns)
+        .where(turns.c.turn <= turns.c.free)
+        .order_by(turns.c.turn, turns.c.late.desc())
+        .limit(bindparam("limit"))
+    )
 
 
 def of(tx: Transaction, connection_id: str, resource: str) -> Any:

@@ -74,7 +74,7 @@ def wanting(tx: Transaction, shape: Shape) -> list[str]:
             connections.c.state == "connected",
             feeds.c.enabled,
             some.exists(),
-            ~due_beside(tx, connections.c.id),
+            ~due_beside(connections.c.id, tx.now),
         )
     )
     return list(tx.execute(query.order_by(connections.c.id)).scalars())

@@ -9,6 +9,7 @@ read waits for the next run, and a feed that is told of without end is read once
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import Insert, Select, Text, and_, bindparam, case, delete, exists, func, or_, select, update
@@ -17,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.types import TypeEngine
 
 from store import batch, runs
-from store.database import Transaction, UtcDateTime
+from store.database import NOW, Transaction, UtcDateTime
 from store.models import connections, feeds, notices
 from store.models import runs as run_rows
 from store.runs import Message
@@ -75,7 +76,8 @@ def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
     if tx.execute(select(notices.c.feed_id).where(notices.c.handed_at.is_(None)).limit(1)).first() is None:
         return []  # as at most ticks
     messages: list[Message] = []
-    for feed in tx.execute(_told(tx).limit(limit)).all():
+    asked = {"now": tx.now, "long_ago": tx.now - APART, "most": limit}
+    for feed in tx.execute(_told(), asked).all():
         if feed.run_id and feed.run_full:
             _make_due(tx, feed.id)
             continue
@@ -155,7 +157,8 @@ def _keeping(*, on_sqlite: bool) -> Insert:
 _KEEP = {on_sqlite: _keeping(on_sqlite=on_sqlite) for on_sqlite in (False, True)}
 
 
-def _told(tx: Transaction) -> Select[Any]:
+@cache
+def _told() -> Select[Any]:
     """Feeds with waiting notices that something can be done about now, with their open runs."""
     told = (
         select(
@@ -167,10 +170,11 @@ def _told(tx: Transaction) -> Select[Any]:
         .group_by(notices.c.feed_id)
         .subquery()
     )
+    long_ago = bindparam("long_ago", type_=UtcDateTime)
     is_unread = and_(run_rows.c.state.in_(["queued", "snoozed"]), run_rows.c.pages == 0)
-    may_start = or_(feeds.c.last_start_at.is_(None), feeds.c.last_start_at <= tx.now - APART)
+    may_start = or_(feeds.c.last_start_at.is_(None), feeds.c.last_start_at <= long_ago)
     # What is due already, and a first import, which makes way for nothing, would only keep others waiting.
-    may_make_way = and_(feeds.c.newest_at.is_not(None), feeds.c.due_at > tx.now)
+    may_make_way = and_(feeds.c.newest_at.is_not(None), feeds.c.due_at > NOW)
     return (
         select(
             feeds.c.id,
@@ -192,6 +196,7 @@ def _told(tx: Transaction) -> Select[Any]:
             ),
         )
         .order_by(told.c.is_urgent.desc(), told.c.since)
+        .limit(bindparam("most"))
     )
 
 

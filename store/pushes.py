@@ -7,14 +7,15 @@ or may wake is brought back by `store.dispatch`, for runs and decisions alike.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select, update
 
 from config.points import reached
-from store.database import Transaction
+from store.database import Transaction, UtcDateTime
 from store.decisions import OPEN, Push
-from store.dispatch import RESEND_AFTER, lockable
+from store.dispatch import RESEND_AFTER, marking
 from store.models import decisions, feeds, steps
 from store.records import Destination
 from store.runs import LEASE, LeaseLostError
@@ -240,14 +241,28 @@ def unpublished(
 
     What only has notes and files to be brought comes after what is still to be decided.
     """
-    lost_before = tx.now - resend_after
+    asked: dict[str, Any] = {"lost_before": tx.now - resend_after, "most": limit}
+    if connection_id is not None:
+        asked["connection"] = connection_id
+    chosen = list(tx.execute(_without_message(of_one=connection_id is not None), asked).scalars())
+    if not chosen:
+        return []
+    marked = tx.execute(marking(decisions, on_sqlite=tx.is_sqlite), {"chosen": chosen, "now": tx.now})
+    found = {row.id: Push(row.id, row.slice) for row in marked}
+    return [found[decision_id] for decision_id in chosen if decision_id in found]
+
+
+@cache
+def _without_message(*, of_one: bool) -> Select[Any]:
+    """Of all connections, or of one."""
+    lost_before = bindparam("lost_before", type_=UtcDateTime)
     lost = or_(decisions.c.published_at.is_(None), decisions.c.published_at < lost_before)
     is_beside = case((decisions.c.outcome.in_(OPEN), 0), else_=1)
     by_age = [is_beside, decisions.c.decided_at, decisions.c.id]
     turn = func.row_number().over(partition_by=decisions.c.connection_id, order_by=by_age)
     queued = and_(decisions.c.ended_at.is_(None), decisions.c.state == "queued", lost)
-    if connection_id is not None:
-        queued = and_(queued, decisions.c.connection_id == connection_id)
+    if of_one:
+        queued = and_(queued, decisions.c.connection_id == bindparam("connection"))
     waiting = (
         select(
             decisions.c.id,
@@ -266,26 +281,13 @@ def unpublished(
         .group_by(decisions.c.connection_id)
         .subquery()
     )
-    chosen = list(
-        tx.execute(
-            select(waiting.c.id)
-            .outerjoin(busy, busy.c.connection_id == waiting.c.connection_id)
-            .where(waiting.c.turn + func.coalesce(busy.c.busy, 0) <= PUSHES_PER_CONNECTION)
-            .order_by(waiting.c.turn, waiting.c.is_beside, waiting.c.decided_at)
-            .limit(limit)
-        ).scalars()
+    return (
+        select(waiting.c.id)
+        .outerjoin(busy, busy.c.connection_id == waiting.c.connection_id)
+        .where(waiting.c.turn + func.coalesce(busy.c.busy, 0) <= PUSHES_PER_CONNECTION)
+        .order_by(waiting.c.turn, waiting.c.is_beside, waiting.c.decided_at)
+        .limit(bindparam("most"))
     )
-    if not chosen:
-        return []
-    still_queued = lockable(tx, decisions, and_(decisions.c.id.in_(chosen), decisions.c.state == "queued"))
-    marked = tx.execute(
-        update(decisions)
-        .where(still_queued)
-        .values(published_at=tx.now)
-        .returning(decisions.c.id, decisions.c.slice)
-    )
-    found = {row.id: Push(row.id, row.slice) for row in marked}
-    return [found[decision_id] for decision_id in chosen if decision_id in found]
 
 
 _ENDED: dict[str, Any] = {"state": "done", "lease_until": None, "not_before": None, "reason": None}

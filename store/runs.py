@@ -287,7 +287,7 @@ def release(tx: Transaction, claim: Claim) -> Message | None:
 
     None when others of the connection's feeds are due: they go first, and beat sends this one again.
     """
-    gives_way = and_(_lane() == "sync", due_beside(tx, runs.c.connection_id))
+    gives_way = and_(_lane() == "sync", due_beside(runs.c.connection_id, tx.now))
     row = tx.execute(
         update(runs)
         .where(_still_ours(claim))
