@@ -20,9 +20,9 @@ ROWS = "rows"
 NOW = "now"
 
 
-def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool) -> Subquery:
-    """The rows of `parameters`, as a table with these columns."""
-    text: ColumnElement[str] = bindparam(ROWS, type_=Text)
+def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool, name: str = ROWS) -> Subquery:
+    """The rows of `parameters` with this name, as a table with these columns."""
+    text: ColumnElement[str] = bindparam(name, type_=Text)
     made = func.json_each(text) if on_sqlite else func.jsonb_array_elements(cast(text, JSONB))
     row = made.table_valued("value").c.value
     return select(
@@ -30,7 +30,7 @@ def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool) -> Subquer
             cast(func.json_extract(row, f"$.{name}") if on_sqlite else row.op("->>")(name), kind).label(name)
             for name, kind in columns.items()
         )
-    ).subquery("batch")
+    ).subquery(f"the_{name}")
 
 
 def now(*, on_sqlite: bool) -> ColumnElement[datetime]:
@@ -41,8 +41,8 @@ def now(*, on_sqlite: bool) -> ColumnElement[datetime]:
     return func.clock_timestamp() + moved
 
 
-def parameters(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def parameters(tx: Transaction, rows: Iterable[Mapping[str, Any]], name: str = ROWS) -> dict[str, Any]:
     """What `table` and `now` are executed with; times of rows are aware."""
     dialect, time = tx.connection.dialect, UtcDateTime()
     text = json.dumps(list(rows), default=lambda value: str(time.process_bind_param(value, dialect)))
-    return {ROWS: text, NOW: tx.now if tx.is_sqlite else tx.clock_offset}
+    return {name: text, NOW: tx.now if tx.is_sqlite else tx.clock_offset}

@@ -142,6 +142,19 @@ class Database:
             yield Transaction(connection, self.clock_offset)
 
     @contextmanager
+    def statement(self) -> Iterator[Transaction]:
+        """For one statement, a transaction by itself: PostgreSQL is asked once instead of three times.
+
+        On SQLite the same as `transaction()`.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self.transaction() as tx:
+                yield tx
+            return
+        with _plain_errors(self.engine), self.engine.connect() as fresh:
+            yield Transaction(fresh.execution_options(isolation_level="AUTOCOMMIT"), self.clock_offset)
+
+    @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One consistent look; takes no write lock."""
         with _plain_errors(self.engine), self.engine.connect() as fresh:

@@ -4,7 +4,7 @@ A provider that counts its events lets us see that one is missing, not whose it 
 webhooks tell of is read once more, as ordinary scheduled work.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +13,11 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.types import TypeEngine
 
-from store import batch
+from store import batch, notices
 from store.database import Transaction, UtcDateTime
-from store.models import connections, deliveries, feeds, notices
-from store.notices import IS_READ, KEPT, MISSED
+from store.models import connections, deliveries, feeds
+from store.models import notices as notice_rows
+from store.notices import IS_READ, KEEP, KEPT, MISSED, ToldNotice
 
 # Deliveries overtake one another; what has not come after this is taken for missing. It may still come.
 LATE = timedelta(seconds=30)
@@ -25,18 +26,32 @@ Numbers = tuple[str, int, int]
 """A sequence, and the first and the last number of a delivery."""
 
 
+def take_in(tx: Transaction, provider: str, told: Iterable[ToldNotice], numbers: Collection[Numbers]) -> None:
+    """Keep what deliveries tell, each notice once, and note their numbers; one statement on PostgreSQL."""
+    if tx.is_sqlite:
+        notices.keep(tx, provider, told)
+        note(tx, numbers)
+    else:
+        tx.execute(_TAKE_IN, notices.parameters(tx, provider, told) | _parameters(tx, numbers))
+
+
 def note(tx: Transaction, numbers: Collection[Numbers]) -> None:
     """These came; again is the same as once."""
+    tx.execute(_NOTE[tx.is_sqlite], _parameters(tx, numbers))
+
+
+def _parameters(tx: Transaction, numbers: Collection[Numbers]) -> dict[str, Any]:
     rows = [dict(zip(_NUMBERED, each, strict=True)) for each in sorted(set(numbers))]
-    tx.execute(_NOTE[tx.is_sqlite], batch.parameters(tx, rows))
+    return batch.parameters(tx, rows, _NUMBERS)
 
 
+_NUMBERS = "numbers"
 _NUMBERED: dict[str, TypeEngine[Any]] = {"sequence": Text(), "first": BigInteger(), "last": BigInteger()}
 
 
 def _noting(*, on_sqlite: bool) -> Insert:
     """The statement that notes what is new of the numbers that are given."""
-    came = batch.table(_NUMBERED, on_sqlite=on_sqlite)
+    came = batch.table(_NUMBERED, on_sqlite=on_sqlite, name=_NUMBERS)
     now = batch.now(on_sqlite=on_sqlite).label("received_at")
     rows = select(came, now).order_by(came.c.sequence, came.c.first, came.c.last)
     insert = sqlite_insert if on_sqlite else postgresql_insert
@@ -44,6 +59,8 @@ def _noting(*, on_sqlite: bool) -> Insert:
 
 
 _NOTE = {on_sqlite: _noting(on_sqlite=on_sqlite) for on_sqlite in (False, True)}
+# On PostgreSQL both are one statement, as whoever delivers waits for each way to the database.
+_TAKE_IN = KEEP[False].add_cte(_NOTE[False].cte("noted"))
 
 
 def look_for_missing(tx: Transaction, provider: str, resources: Collection[str]) -> int:
@@ -100,4 +117,4 @@ def _pull(tx: Transaction, provider: str, resources: Collection[str], key: str) 
         .where(connections.c.provider == provider, feeds.c.resource.in_(resources), IS_READ)
     )
     columns = [column.name for column in concerned.selected_columns]
-    tx.execute(insert(notices).from_select(columns, concerned).on_conflict_do_nothing())
+    tx.execute(insert(notice_rows).from_select(columns, concerned).on_conflict_do_nothing())

@@ -62,9 +62,14 @@ class NewNotice:
 
 def keep(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> list[NewNotice]:
     """Keep notices, each once; those of tenants or lists that we do not read are dropped."""
+    kept = tx.execute(KEEP[tx.is_sqlite], parameters(tx, provider, told))
+    return [NewNotice(row.feed_id, row.kind) for row in kept]
+
+
+def parameters(tx: Transaction, provider: str, told: Iterable[ToldNotice]) -> dict[str, Any]:
+    """What `KEEP` is executed with."""
     rows = [{name: getattr(notice, name) for name in _TOLD} for notice in told]
-    parameters = batch.parameters(tx, rows) | {"provider": provider}
-    return [NewNotice(row.feed_id, row.kind) for row in tx.execute(_KEEP[tx.is_sqlite], parameters)]
+    return batch.parameters(tx, rows) | {"provider": provider}
 
 
 def hand_over(tx: Transaction, limit: int = AT_ONCE) -> list[Message]:
@@ -153,8 +158,8 @@ def _keeping(*, on_sqlite: bool) -> Insert:
     )
 
 
-# Built once: in a storm it runs many times a second.
-_KEEP = {on_sqlite: _keeping(on_sqlite=on_sqlite) for on_sqlite in (False, True)}
+# By whether it is for SQLite. Built once: in a storm it runs many times a second.
+KEEP = {on_sqlite: _keeping(on_sqlite=on_sqlite) for on_sqlite in (False, True)}
 
 
 @cache

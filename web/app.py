@@ -18,8 +18,8 @@ TURN_SECONDS = 1.0
 
 def make_web(services: Services) -> ASGIApp:
     """Every door; the caller opens the services and closes them."""
-    from_xero = Inbox(services.database, xero.keep_all)
-    from_dext = Inbox(services.database, dext.keep_all)
+    from_xero = Inbox(services.database.statement, xero.keep_all)
+    from_dext = Inbox(services.database.transaction, dext.keep_all)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -6,12 +6,13 @@ way fifty at once cost little more than one. Nobody is answered before what they
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 import structlog
 
 from config.points import reached
-from store.database import Database, DatabaseUnavailableError, Transaction
+from store.database import DatabaseUnavailableError, Transaction
 
 D = TypeVar("D")
 R = TypeVar("R")
@@ -24,10 +25,17 @@ MOST_WAITING = 5_000
 
 
 class Inbox(Generic[D, R]):
-    """Stores deliveries by `keep`, which is given many at once and says of each what became of it."""
+    """Stores deliveries by `keep`, which is given many at once and says of each what became of it.
 
-    def __init__(self, database: Database, keep: Callable[[Transaction, Sequence[D]], Sequence[R]]) -> None:
-        self._database = database
+    `begin` is the database's `transaction`, or its `statement` where `keep` makes one alone.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], AbstractContextManager[Transaction]],
+        keep: Callable[[Transaction, Sequence[D]], Sequence[R]],
+    ) -> None:
+        self._begin = begin
         self._keep = keep
         self._waiting: list[tuple[D, asyncio.Future[R]]] = []
         self._came = asyncio.Event()
@@ -80,11 +88,11 @@ class Inbox(Generic[D, R]):
                 stored.set_result(became)
 
     def _store_nothing(self) -> None:
-        with self._database.transaction() as tx:
+        with self._begin() as tx:
             self._keep(tx, [])
 
     def _transact(self, deliveries: Sequence[D]) -> Sequence[R]:
-        with self._database.transaction() as tx:
+        with self._begin() as tx:
             kept = self._keep(tx, deliveries)
             reached("delivery.written")
         reached("delivery.kept")

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from connectors.webhooks import Delivery, NotUnderstoodError, SignatureError
 from connectors.xero import webhooks
-from store import deliveries, notices
+from store import deliveries
 from store.database import DatabaseUnavailableError, Transaction
 from sync.services import Services
 from web.bodies import BodyError, read_body
@@ -53,7 +53,7 @@ async def _take_in(request: Request, keys: Sequence[str], inbox: Inbox[Delivery,
 
 
 def keep_all(tx: Transaction, together: Sequence[Delivery]) -> list[None]:
-    """Keep what several deliveries tell, each notice once, and which numbers came."""
-    notices.keep(tx, "xero", [notice for delivery in together for notice in delivery.notices])
-    deliveries.note(tx, [delivery.numbers for delivery in together if delivery.numbers])
+    """Keep what several deliveries tell, each notice once, and which numbers came: in one statement."""
+    told = [notice for delivery in together for notice in delivery.notices]
+    deliveries.take_in(tx, "xero", told, [delivery.numbers for delivery in together if delivery.numbers])
     return [None] * len(together)

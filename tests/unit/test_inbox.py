@@ -17,7 +17,7 @@ def test_a_first_try_that_fails_keeps_no_delivery_from_being_stored(tmp_path: Pa
         return [f"{each} is kept" for each in deliveries]
 
     async def deliver() -> str:
-        inbox = Inbox(database, keep)
+        inbox = Inbox(database.transaction, keep)
         working = asyncio.create_task(inbox.work())
         became = await inbox.put("it")
         working.cancel()
