@@ -65,7 +65,7 @@ PUSH_POINTS: Mapping[str, str] = MappingProxyType(
 # Those of a webhook that comes in.
 WEB_POINTS: Mapping[str, str] = MappingProxyType(
     {
-        "delivery.written": "what a webhook tells written, not committed (Xero's on PostgreSQL is: one statement)",
+        "delivery.written": "what a webhook tells written, not committed (Xero's on PostgreSQL: committed)",
         "delivery.kept": "what a webhook tells on record, whoever sent it not answered",
     }
 )

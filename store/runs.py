@@ -119,10 +119,16 @@ class Claim:
     last_full_read_at: datetime | None
     failures: int
     cadence: timedelta
+    due_at: datetime
     is_press: bool
     """Whether a person or program waits for the list, not only for a record of it."""
     records: tuple[RecordPress, ...] = ()
     """Single records that were asked for before this slice was claimed, a handful at most."""
+
+    @property
+    def is_told_of(self) -> bool:
+        """Whether a webhook asked for this, and it is still ahead of scheduled work."""
+        return self.cause == "webhook" and self.lane == "now"
 
     @property
     def is_for_records_alone(self) -> bool:
@@ -250,6 +256,7 @@ def _claim_feed(tx: Transaction, run: Any, lease: timedelta) -> Claim | None:
         last_full_read_at=feed.last_full_read_at,
         failures=feed.failures,
         cadence=timedelta(seconds=feed.cadence_seconds),
+        due_at=feed.due_at,
         is_press=run.cause in PRESSED or run.asked_by is not None or feed.asked > feed.served,
         records=tuple(RecordPress(*row) for row in tx.execute(_waiting_records(feed.id).limit(HANDFUL))),
     )

@@ -60,7 +60,7 @@ def read_slice(services: Services, claim: Claim) -> Outcome:
             cursor, fresh = page.cursor, False
     except errors.RateLimitedError as error:
         calls = reader.calls_in_vain(error)
-        return stops.wait(services, claim, error, calls=calls, spare=call_class is CallClass.SPARE)
+        return stops.wait(services, claim, error, calls=calls, call_class=call_class)
     except errors.ConnectorError as error:
         return stops.stop(services, claim, error, calls=reader.calls_in_vain(error))
 
@@ -92,7 +92,8 @@ def _call_class(services: Services, claim: Claim) -> CallClass:
     if _is_comparison(services, claim) and claim.last_full_read_at is not None:
         age = claim.claimed_at - claim.last_full_read_at
         return CallClass.SPARE if age < COMPARISON_AT_THE_LATEST else CallClass.SCHEDULED
-    return CallClass.SCHEDULED
+    is_due = claim.due_at <= claim.claimed_at
+    return CallClass.WEBHOOK if claim.is_told_of and not is_due else CallClass.SCHEDULED
 
 
 def _store(services: Services, claim: Claim, reader: Reader, page: Page, *, fresh: bool) -> Outcome | None:

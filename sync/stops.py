@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from config.limits import CallClass
 from config.points import reached
 from connectors import errors
 from connectors.oauth import Tenant
@@ -62,18 +63,26 @@ class Outcome:
 
 
 def wait(
-    services: Services, claim: Claim, error: errors.RateLimitedError, *, calls: int, spare: bool
+    services: Services,
+    claim: Claim,
+    error: errors.RateLimitedError,
+    *,
+    calls: int,
+    call_class: CallClass = CallClass.SCHEDULED,
 ) -> Outcome:
     """No call may go now: give the slot back until then. A comparison from spare budget gives way instead.
 
-    `calls`: what was spent in vain.
+    What a webhook told of waits no longer than until its list is due, and is scheduled work then. `calls`:
+    what was spent in vain.
     """
     with services.database.transaction() as tx:
-        if spare and error.reason == "day reserve":
+        if call_class is CallClass.SPARE and error.reason == "day reserve":
             ending = runs.yield_(tx, claim, again_in=COMPARISON_AGAIN)
             used(tx, claim, calls)
             return Outcome("yielded", error.reason, (ending.follow_up,) if ending.follow_up else ())
         length = while_away() if error.reason == "provider unavailable" else error.wait
+        if call_class is CallClass.WEBHOOK:
+            length = min(length, max(claim.due_at - tx.now, timedelta(0)))
         runs.snooze(tx, claim, wait=length, reason=error.reason, calls=calls)
         reached("run.snoozed")
         used(tx, claim, calls)

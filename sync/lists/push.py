@@ -52,7 +52,7 @@ def push_slice(services: Services, claim: Claim) -> Outcome:
             return _wait(services, claim, open_calls)
         return _end(services, claim)
     except errors.RateLimitedError as error:
-        return stops.wait(services, claim, error, calls=reader.calls_in_vain(error), spare=False)
+        return stops.wait(services, claim, error, calls=reader.calls_in_vain(error))
     except errors.ConnectorError as error:
         return stops.stop(services, claim, error, calls=reader.calls_in_vain(error))
 

@@ -44,7 +44,7 @@ def test_a_token_comes_back_a_window_after_its_answer_and_not_before(redis_url: 
 
 def test_no_class_goes_beyond_its_reserve_of_the_day(redis_url: str) -> None:
     limiter = xero(redis_url, minute=10_000)
-    # Spare and files stop at 50 left, scheduled and presses at 20, decisions never.
+    # Spare and files stop at 50 left, webhooks at 30, scheduled and presses at 20, decisions never.
     small = replace(ACME, day=100)
     let_through = {}
     reasons = {}
@@ -57,8 +57,8 @@ def test_no_class_goes_beyond_its_reserve_of_the_day(redis_url: str) -> None:
         except NotBeforeError as refused:
             reasons[call_class] = refused.reason
 
-    assert list(let_through.values()) == [50, 0, 30, 0, 20]
-    assert list(reasons.values()) == [*["day reserve"] * 4, "day limit"]
+    assert list(let_through.values()) == [50, 0, 20, 10, 0, 20]
+    assert list(reasons.values()) == [*["day reserve"] * 5, "day limit"]
     passes(limiter, replace(BOLT, day=100))
 
 
@@ -98,13 +98,16 @@ def test_the_minute_of_the_app_comes_back_after_its_window_and_not_before(redis_
     assert time.monotonic() - answered_at >= window.total_seconds()
 
 
-def test_scheduled_calls_leave_a_place_in_flight_to_presses(redis_url: str) -> None:
+@pytest.mark.parametrize("call_class", [CallClass.WEBHOOK, CallClass.PRESS, CallClass.DECISION])
+def test_scheduled_calls_leave_a_place_in_flight_to_those_that_go_ahead(
+    redis_url: str, call_class: CallClass
+) -> None:
     limiter = xero(redis_url)
     call(limiter, ACME)  # an answer was seen
     flying = [passes(limiter, ACME) for _ in range(4)]
 
     refused = refusal(limiter, ACME)
-    flying.append(passes(limiter, ACME, CallClass.PRESS))
+    flying.append(passes(limiter, ACME, call_class))
     full = refusal(limiter, ACME, CallClass.DECISION)
 
     assert refused.reason == full.reason == "backlog"

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
+from config.limits import CallClass
 from connectors.xero.webhooks import RESOURCES
+from limiter.limiter import Account, Remaining
 from sandbox.testing import Answer, Sandbox
 from store import deliveries as delivery_store
 from store import notices as notice_store
 from store import runs, switches
-from store.models import feeds, notices
+from store.models import connections, feeds, notices
 from store.notices import APART
 from store.organisations import find, links, lose_access
 from sync.run import run_slice
@@ -246,6 +248,36 @@ def test_a_webhook_leaves_the_days_reserve_to_people_and_a_press_beside_it_does_
 
     assert claim
     assert claim.is_press
+
+
+def test_a_webhook_leaves_a_part_of_the_day_to_what_is_due_and_waits_no_longer_than_until_then(
+    house: House,
+) -> None:
+    house.subscribe()
+    services = house.engine.services
+    with services.database.transaction() as tx:
+        tx.execute(update(connections).values(day_limit=20))
+        connection = links(tx, find(tx, house.one).id)[0].id
+    account = Account("xero", connection, 20)
+    for _ in range(14):  # six are left: as many as webhooks leave; scheduled work leaves four
+        services.limiter.answered(services.limiter.acquire(account, CallClass.DECISION), Remaining())
+    house.edit(house.one, INVOICES)
+    house.edit(house.two, INVOICES)
+
+    outcomes = house.engine.settle()
+    [run] = house.engine.runs(house.one, INVOICES)
+    due_at = house.engine.feed(house.one, INVOICES).due_at
+    house.engine.pass_time(timedelta(minutes=51))
+    then = house.engine.tick()
+    house.engine.work([message for message in then if message.run_id == run.id])
+
+    assert sorted((outcome.state, outcome.reason) for outcome in outcomes) == [
+        ("done", None),
+        ("snoozed", "day reserve"),
+    ]
+    assert abs(run.not_before - due_at) < timedelta(seconds=1)
+    assert [run.state for run in house.engine.runs(house.one, INVOICES)] == ["done"]
+    assert house.is_equal(house.one, INVOICES)
 
 
 def test_a_full_comparison_makes_way_for_what_is_told(house: House) -> None:
