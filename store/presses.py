@@ -17,6 +17,7 @@ from store.database import Transaction
 from store.models import feeds
 from store.models import presses as press_rows
 from store.models import runs as run_rows
+from store.organisations import UnknownResourceError
 from store.runs import Message
 
 
@@ -50,7 +51,7 @@ def press(
 
     Idempotent by `idempotency_key`; KeyUsedError when that was used for something else. With `full` the whole
     list is read and compared as well, as soon as what changed has been read. With `record_id` only that one
-    is asked for.
+    is asked for. UnknownResourceError when the feed is gone.
     """
     cause = "press" if record_id is None else "record"
     if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key, record_id, full=full)):
@@ -58,6 +59,7 @@ def press(
     waiting = None
     while waiting is None:
         # Whoever changes the open run between our look and our update makes the update miss: look again.
+        _require_feed(tx, feed_id)
         waiting = _join_open_run(tx, feed_id, by, cause) or runs.open_run(
             tx, feed_id, cause=cause, lane="now", full=False, by=by
         )
@@ -101,6 +103,11 @@ def answer(tx: Transaction, press_ids: Sequence[str], why_not: str | None = None
     tx.execute(
         update(press_rows).where(press_rows.c.id.in_(press_ids)).values(answered_at=tx.now, answer=why_not)
     )
+
+
+def _require_feed(tx: Transaction, feed_id: str) -> None:
+    if tx.execute(select(feeds.c.id).where(feeds.c.id == feed_id)).first() is None:
+        raise UnknownResourceError("This list is not here any more: its organisation was erased meanwhile.")
 
 
 def _press_by_key(

@@ -112,7 +112,7 @@ def what_became_of(services: Services, edit: Edit) -> Iterator[str]:
             yield (
                 f"  {run.cause}: opened {_time(run.opened_at)}, first read {_time(run.first_read_at)},"
                 f" ended {_time(run.ended_at)}; {run.slice} slices, {run.pages} pages,"
-                f" waited {run.waited_ms / 1000:.1f} s"
+                f" read for {run.waited_ms / 1000:.1f} s"
             )
 
 

@@ -17,10 +17,12 @@ from sqlalchemy import func, select
 from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import Sandbox
 from schedules.tick import Ticker
-from store import organisations, status
+from store import erasure, organisations, status
+from store import presses as store_presses
 from store.models import presses
 from store.presses import Press
 from sync.run import run_slice
+from sync.services import SHAPES
 from tasks import enqueue
 from tests.integration.engine import FEW, Engine, engine
 from tests.integration.workers import WORKER_MARK, Queues, app_of, wait_until, worker
@@ -272,6 +274,23 @@ def test_every_feed_of_an_organisation_is_answered_by_one_press(whole_engine: En
         (1, "operator", "now")
     }
     assert all(whole_engine.feed(other, resource).asked == 0 for resource in FEW)
+
+
+def test_a_press_of_what_was_erased_meanwhile_is_refused_and_does_not_ask_for_ever(
+    whole_engine: Engine,
+) -> None:
+    one, other = whole_engine.connect(resources=[CONTACTS])
+    with whole_engine.services.database.transaction() as tx:
+        feed_id = whole_engine.feed_id(one, CONTACTS, tx=tx)
+        erasure.erase(tx, organisations.find(tx, one), SHAPES.values(), actor="test")
+
+    with (
+        whole_engine.services.database.transaction() as tx,
+        pytest.raises(organisations.UnknownResourceError, match="erased meanwhile"),
+    ):
+        store_presses.press(tx, feed_id, by="test")
+
+    assert press(whole_engine, other).messages
 
 
 def test_a_refused_press_says_why_and_what_to_do_in_its_result(whole_engine: Engine, app: Celery) -> None:
