@@ -12,7 +12,7 @@ class CallClass(StrEnum):
 
     FILE = "file"  # the paper behind a record: it can wait for whoever reads or writes records
     SPARE = "spare"  # the regular comparison: lives on what nobody else needs today
-    WEBHOOK = "webhook"  # ahead of scheduled work, and yet its list would be read anyway
+    WEBHOOK = "webhook"  # what was told of meanwhile: it goes ahead, but what is due would be read anyway
     SCHEDULED = "scheduled"
     PRESS = "press"
     DECISION = "decision"
@@ -34,7 +34,7 @@ CLASSES: Mapping[CallClass, Leaves] = MappingProxyType(
         CallClass.FILE: Leaves(in_flight=1, minute=12 / 60, app=0.05, day=0.50),
         CallClass.SPARE: Leaves(in_flight=1, minute=3 / 60, app=0.03, day=0.50),
         # Told of without end, a list takes 4 calls a minute: a tenth of the day is left to what is due.
-        CallClass.WEBHOOK: Leaves(minute=3 / 60, app=0.03, day=0.30),
+        CallClass.WEBHOOK: Leaves(in_flight=1, minute=3 / 60, app=0.03, day=0.30),
         CallClass.SCHEDULED: Leaves(in_flight=1, minute=3 / 60, app=0.03, day=0.20),
         CallClass.PRESS: Leaves(day=0.02, day_calls=20),
         CallClass.DECISION: Leaves(),

@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from store.database import Transaction, UtcDateTime
 
 ROWS = "rows"
-NOW = "now"
+CLOCK = "clock"
 
 
 def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool, name: str = ROWS) -> Subquery:
@@ -27,8 +27,10 @@ def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool, name: str 
     row = made.table_valued("value").c.value
     return select(
         *(
-            cast(func.json_extract(row, f"$.{name}") if on_sqlite else row.op("->>")(name), kind).label(name)
-            for name, kind in columns.items()
+            cast(func.json_extract(row, f"$.{column}") if on_sqlite else row.op("->>")(column), kind).label(
+                column
+            )
+            for column, kind in columns.items()
         )
     ).subquery(f"the_{name}")
 
@@ -36,8 +38,8 @@ def table(columns: Mapping[str, TypeEngine[Any]], *, on_sqlite: bool, name: str 
 def now(*, on_sqlite: bool) -> ColumnElement[datetime]:
     """The database's time; by `parameters`, as moved as `Transaction.now` is."""
     if on_sqlite:  # no way to save
-        return bindparam(NOW, type_=UtcDateTime)
-    moved: ColumnElement[timedelta] = bindparam(NOW, type_=Interval)
+        return bindparam(CLOCK, type_=UtcDateTime)
+    moved: ColumnElement[timedelta] = bindparam(CLOCK, type_=Interval)
     return func.clock_timestamp() + moved
 
 
@@ -45,4 +47,4 @@ def parameters(tx: Transaction, rows: Iterable[Mapping[str, Any]], name: str = R
     """What `table` and `now` are executed with; times of rows are aware."""
     dialect, time = tx.connection.dialect, UtcDateTime()
     text = json.dumps(list(rows), default=lambda value: str(time.process_bind_param(value, dialect)))
-    return {name: text, NOW: tx.now if tx.is_sqlite else tx.clock_offset}
+    return {name: text, CLOCK: tx.now if tx.is_sqlite else tx.clock_offset}

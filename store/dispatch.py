@@ -19,7 +19,7 @@ RESEND_AFTER = timedelta(seconds=50)
 _AWAKE: dict[str, Any] = {"state": "queued", "not_before": None, "reason": None, "published_at": None}
 # What workers claim slice by slice: the same columns mean the same in both. What somebody waits for is first.
 WORK = (decisions, runs)
-EVERY_ONE = 2**31 - 1
+_ALL = 2**31 - 1
 _BEGAN = {"decisions": decisions.c.decided_at, "runs": runs.c.opened_at}
 
 
@@ -112,7 +112,7 @@ def wake_after(tx: Transaction, outages: Mapping[str, timedelta | None]) -> int:
 
 def wake(tx: Transaction, reason: str, *, provider: str, limit: int | None = None) -> int:
     """Bring back what of a provider's waits for this reason before its time, the longest waiting first."""
-    left = EVERY_ONE if limit is None else limit
+    left = _ALL if limit is None else limit
     for_this = {"waits_for": reason, "whose": f"{provider}."}
     woken = 0
     for table in WORK:
@@ -144,7 +144,8 @@ def unpublished(
     if not chosen:
         return []
     # Marked and returned are only those that nobody works on at this moment.
-    marked = tx.execute(marking(runs, on_sqlite=tx.is_sqlite), {"chosen": chosen, "now": tx.now})
+    mark = marking(runs, "lane", "feed_id", on_sqlite=tx.is_sqlite)
+    marked = tx.execute(mark, {"chosen": chosen, "now": tx.now})
     found = {row.id: Message(row.id, row.slice, row.lane, row.feed_id) for row in marked}
     return [found[run_id] for run_id in chosen if run_id in found]
 
@@ -186,11 +187,16 @@ def _kept_for_due(waiting: Any) -> Any:
 
 
 @cache
-def marking(table: Table, *, on_sqlite: bool) -> Any:
-    """A message for each of the chosen that is still queued is on its way NOW."""
+def marking(table: Table, *wanted: str, on_sqlite: bool) -> Any:
+    """A message for each of the chosen that is still queued is on its way NOW; gives id, slice, `wanted`."""
     is_chosen = and_(table.c.id.in_(bindparam("chosen", expanding=True)), table.c.state == "queued")
     still = lockable(table, is_chosen, on_sqlite=on_sqlite)
-    return update(table).where(still).values(published_at=NOW).returning(table)
+    return (
+        update(table)
+        .where(still)
+        .values(published_at=NOW)
+        .returning(*(table.c[name] for name in ("id", "slice", *wanted)))
+    )
 
 
 def mark_published(tx: Transaction, ids: Sequence[str], at: datetime | None) -> None:

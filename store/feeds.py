@@ -151,9 +151,8 @@ def _turns() -> Select[Any]:
         # Whoever has its hands full does not stand in the way of those behind.
         .where(feeds.c.enabled, connections.c.state == "connected", is_due, ~has_open_run, free > 0)
         .order_by(late.desc())
-        .limit(
-            bindparam("candidates")
-        )  # enough connections to take turns among, whatever the backlog's length
+        # Enough connections to take turns among, whatever the backlog's length.
+        .limit(bindparam("candidates"))
         .subquery()
     )
     turn = (

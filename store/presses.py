@@ -59,10 +59,7 @@ def press(
     waiting = None
     while waiting is None:
         # Whoever changes the open run between our look and our update makes the update miss: look again.
-        _require_feed(tx, feed_id)
-        waiting = _join_open_run(tx, feed_id, by, cause) or runs.open_run(
-            tx, feed_id, cause=cause, lane="now", full=False, by=by
-        )
+        waiting = _join_open_run(tx, feed_id, by, cause) or _open_run(tx, feed_id, by, cause)
     # Only one gets past the open run's row at a time: the same press may have come through before us.
     if idempotency_key and (known := _press_by_key(tx, feed_id, idempotency_key, record_id, full=full)):
         return known
@@ -105,9 +102,12 @@ def answer(tx: Transaction, press_ids: Sequence[str], why_not: str | None = None
     )
 
 
-def _require_feed(tx: Transaction, feed_id: str) -> None:
-    if tx.execute(select(feeds.c.id).where(feeds.c.id == feed_id)).first() is None:
+def _open_run(tx: Transaction, feed_id: str, by: str, cause: str) -> Any:
+    # Whoever erases the organisation at this moment is waited for, or waits.
+    held = select(feeds.c.id).where(feeds.c.id == feed_id).with_for_update(read=True, key_share=True)
+    if tx.execute(held).first() is None:
         raise UnknownResourceError("This list is not here any more: its organisation was erased meanwhile.")
+    return runs.open_run(tx, feed_id, cause=cause, lane="now", full=False, by=by)
 
 
 def _press_by_key(

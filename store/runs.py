@@ -58,10 +58,28 @@ _RUNNING = (
     .correlate(runs)
     .scalar_subquery()
 )
-# How many of its connection's runs may run, it among them: a fifth is for what goes ahead, a sixth a press's.
+_ITS_FEED = feeds.alias("its_feed")
+# Whether somebody waits for a run, or pressed since it began.
+_WAITED_FOR = or_(
+    runs.c.cause.in_([*PRESSED, "record"]),
+    runs.c.asked_by.is_not(None),
+    select(_ITS_FEED.c.id)
+    .where(_ITS_FEED.c.id == runs.c.feed_id, _ITS_FEED.c.asked > _ITS_FEED.c.served)
+    .correlate(runs)
+    .exists(),
+    select(presses.c.id)
+    .where(
+        presses.c.feed_id == runs.c.feed_id,
+        presses.c.record_id.is_not(None),
+        presses.c.answered_at.is_(None),
+    )
+    .correlate(runs)
+    .exists(),
+)
+# How many of its connection's runs may run, it among them: the fifth goes ahead, the sixth is waited for.
 ALLOWED = case(
     (runs.c.lane != "now", CLAIMS_PER_CONNECTION),
-    (or_(runs.c.cause.in_([*PRESSED, "record"]), runs.c.asked_by.is_not(None)), CLAIMS_PER_CONNECTION + 2),
+    (_WAITED_FOR, CLAIMS_PER_CONNECTION + 2),
     else_=CLAIMS_PER_CONNECTION + 1,
 )
 
@@ -124,11 +142,6 @@ class Claim:
     """Whether a person or program waits for the list, not only for a record of it."""
     records: tuple[RecordPress, ...] = ()
     """Single records that were asked for before this slice was claimed, a handful at most."""
-
-    @property
-    def is_told_of(self) -> bool:
-        """Whether a webhook asked for this, and it is still ahead of scheduled work."""
-        return self.cause == "webhook" and self.lane == "now"
 
     @property
     def is_for_records_alone(self) -> bool:
@@ -429,18 +442,8 @@ def _of(claim: Claim) -> Any:
 
 def _lane() -> Any:
     """The lane of a run's next slice: a run that went ahead for a single record goes back to where it was."""
-    waiting_press = select(feeds.c.id).where(feeds.c.id == runs.c.feed_id, feeds.c.asked > feeds.c.served)
-    waiting_record = select(presses.c.id).where(
-        presses.c.feed_id == runs.c.feed_id, presses.c.record_id.is_not(None), presses.c.answered_at.is_(None)
-    )
-    goes_ahead = or_(
-        runs.c.cause.in_([*PRESSED, "record"]),
-        runs.c.asked_by.is_not(None),
-        and_(runs.c.cause == "webhook", or_(runs.c.slice < WEBHOOK_SLICES, runs.c.pages == 0)),
-        waiting_press.exists(),
-        waiting_record.exists(),
-    )
-    return case((goes_ahead, runs.c.lane), else_="sync")
+    is_told_of = and_(runs.c.cause == "webhook", or_(runs.c.slice < WEBHOOK_SLICES, runs.c.pages == 0))
+    return case((or_(_WAITED_FOR, is_told_of), runs.c.lane), else_="sync")
 
 
 def _waiting_records(feed_id: str) -> Select[Any]:

@@ -93,7 +93,7 @@ def _call_class(services: Services, claim: Claim) -> CallClass:
         age = claim.claimed_at - claim.last_full_read_at
         return CallClass.SPARE if age < COMPARISON_AT_THE_LATEST else CallClass.SCHEDULED
     is_due = claim.due_at <= claim.claimed_at
-    return CallClass.WEBHOOK if claim.is_told_of and not is_due else CallClass.SCHEDULED
+    return CallClass.WEBHOOK if claim.cause == "webhook" and not is_due else CallClass.SCHEDULED
 
 
 def _store(services: Services, claim: Claim, reader: Reader, page: Page, *, fresh: bool) -> Outcome | None:

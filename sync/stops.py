@@ -72,8 +72,8 @@ def wait(
 ) -> Outcome:
     """No call may go now: give the slot back until then. A comparison from spare budget gives way instead.
 
-    What a webhook told of waits no longer than until its list is due, and is scheduled work then. `calls`:
-    what was spent in vain.
+    What a webhook told of waits for its part of the day until its list is due at the latest, and is scheduled
+    work then. `calls`: what was spent in vain.
     """
     with services.database.transaction() as tx:
         if call_class is CallClass.SPARE and error.reason == "day reserve":
@@ -81,7 +81,7 @@ def wait(
             used(tx, claim, calls)
             return Outcome("yielded", error.reason, (ending.follow_up,) if ending.follow_up else ())
         length = while_away() if error.reason == "provider unavailable" else error.wait
-        if call_class is CallClass.WEBHOOK:
+        if call_class is CallClass.WEBHOOK and error.reason == "day reserve":
             length = min(length, max(claim.due_at - tx.now, timedelta(0)))
         runs.snooze(tx, claim, wait=length, reason=error.reason, calls=calls)
         reached("run.snoozed")

@@ -64,7 +64,10 @@ def _measure(system: System, services: Services, options: argparse.Namespace) ->
     connect_sandbox(services, system.doors)
     waits_for = "every list that webhooks tell of" if options.while_importing else "every list"
     say(f"Waiting until {waits_for} was read once ...")
-    _until(lambda: _all_read(services, TOLD if options.while_importing else None), timedelta(minutes=10))
+    resources = TOLD if options.while_importing else None
+    if not _until(lambda: _all_read(services, resources), timedelta(minutes=10)):
+        say("They were not within ten minutes.")
+        return 1
     if not subscribe(system):
         say("The web process does not listen.")
         return 1
@@ -100,11 +103,15 @@ def _all_read(services: Services, resources: Collection[str] | None) -> bool:
     return bool(lines) and all(line.last_synced_at for line in lines)
 
 
-def _until(holds: Callable[[], Any], within: timedelta, meanwhile: Callable[[], None] = lambda: None) -> None:
+def _until(holds: Callable[[], Any], within: timedelta, meanwhile: Callable[[], None] = lambda: None) -> bool:
+    """Whether it holds by then."""
     give_up_at = time.monotonic() + within.total_seconds()
-    while not holds() and time.monotonic() < give_up_at:
+    while not holds():
+        if time.monotonic() > give_up_at:
+            return False
         meanwhile()
         time.sleep(0.5)
+    return True
 
 
 if __name__ == "__main__":

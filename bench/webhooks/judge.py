@@ -9,7 +9,7 @@ from itertools import pairwise
 from sqlalchemy import and_, func, or_, select
 
 from bench.webhooks.storm import Edit, Sent
-from bench.webhooks.watch import Watch
+from bench.webhooks.watch import NEVER, Watch
 from store.models import notices, runs
 from store.notices import APART
 from sync.services import Services
@@ -65,11 +65,11 @@ def _of_changes(services: Services, watch: Watch, sent: Sent) -> Iterator[Verdic
         kept = int(tx.execute(select(func.count()).select_from(notices)).scalar_one())
     yield Verdict("notices kept, for true events", f"{kept} for {true_events}", "equal", kept == true_events)
     delays = [watch.delay(record_id, edit.at) for edit in sent.edits for record_id in edit.ids]
-    lost, longest = delays.count(None), max(delay for delay in delays if delay is not None)
+    lost, longest = delays.count(None), max((delay for delay in delays if delay is not None), default=NEVER)
     yield Verdict("changes never stored", f"{lost} of {len(delays)}", "0", lost == 0)
     yield Verdict(
         "longest from edit to row",
-        f"{longest.total_seconds():.1f} s",
+        "never" if longest is NEVER else f"{longest.total_seconds():.1f} s",
         f"{STORED_WITHIN.seconds} s",
         longest <= STORED_WITHIN,
     )

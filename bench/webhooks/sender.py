@@ -1,6 +1,6 @@
 """The sandbox's Xero as a sender of webhooks, in a process of its own: it plays nothing besides.
 
-    python -m bench.sender URL AT_ONCE < key and edits
+    python -m bench.webhooks.sender URL AT_ONCE < key and edits
 
 The first line of its input is the key; each that follows is an edit, as JSON: tenant, resource, action, ids.
 It tells of them as untidily as the sandbox does, and answers every line with how many deliveries are at hand,

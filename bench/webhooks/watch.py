@@ -51,5 +51,9 @@ class Watch:
 
     def latest(self, edits: Sequence[Edit]) -> Edit:
         """The edit whose records came last, or never."""
-        delays = [(self.delay(record_id, edit.at) or NEVER, edit) for edit in edits for record_id in edit.ids]
-        return max(delays, key=lambda each: each[0])[1]
+
+        def came_after(edit: Edit) -> timedelta:
+            delays = [self.delay(record_id, edit.at) for record_id in edit.ids]
+            return max((NEVER if delay is None else delay for delay in delays), default=timedelta(0))
+
+        return max(edits, key=came_after)

@@ -152,8 +152,12 @@ def test_a_connection_has_four_claims_at_most_and_two_more_for_presses(house: Ho
 
 
 def press(house: House, feed_id: str) -> Message:
+    return press_for(house, feed_id).messages[0]
+
+
+def press_for(house: House, feed_id: str) -> presses.Press:
     with house.database.transaction() as tx:
-        return presses.press(tx, feed_id, by="test").messages[0]
+        return presses.press(tx, feed_id, by="test")
 
 
 def test_whoever_was_turned_away_is_sent_again_at_the_next_tick(house: House) -> None:
@@ -203,9 +207,7 @@ def test_webhooks_have_a_place_beside_scheduled_work_and_leave_a_press_its_own(h
             runs.open_run(tx, feed_id, cause="webhook", lane="now", full=False, by=None)
             for feed_id in lists[4:6]
         ]
-    for message in scheduled:
-        assert message
-        assert house.claim(message)
+    imports = [house.claim(message) for message in scheduled if message]
 
     first = house.claim(runs.message_of(told[0]))
     assert first
@@ -222,6 +224,13 @@ def test_webhooks_have_a_place_beside_scheduled_work_and_leave_a_press_its_own(h
     assert [claim is not None for claim in claims] == [True, False]
     assert sent == [pressed]
     assert house.claim(pressed)
+    # Somebody presses for what is being read: its next slice is waited for as well.
+    press_for(house, lists[0])
+    assert imports[0]
+    with house.database.transaction() as tx:
+        goes_on = runs.release(tx, imports[0])
+    assert goes_on
+    assert house.claim(goes_on)
 
 
 def test_the_belt_stays_short_whatever_is_due_and_a_press_overtakes(house: House) -> None:

@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
+from sqlalchemy.exc import IntegrityError
 
 from config.limits import CallClass
+from connectors.webhooks import Notice
 from connectors.xero.webhooks import RESOURCES
 from limiter.limiter import Account, Remaining
 from sandbox.testing import Answer, Sandbox
@@ -335,6 +337,28 @@ def test_where_a_number_is_missing_every_list_that_webhooks_tell_of_is_read_once
 def look_for_holes(house: House) -> None:
     with house.engine.services.database.transaction() as tx:
         delivery_store.look_for_missing(tx, "xero", set(RESOURCES.values()))
+
+
+def test_what_a_delivery_tells_and_its_numbers_are_kept_together_or_not_at_all(house: House) -> None:
+    database = house.engine.services.database
+    tenant = house.engine.tenants[house.one]
+    told = Notice(
+        tenant_id=tenant, resource=INVOICES, key="one", kind="UPDATE", record_id="it", happened_at=None
+    )
+    broken: Any = ("its sequence", 1, None)
+
+    with pytest.raises(IntegrityError), database.statement() as tx:
+        delivery_store.take_in(tx, "xero", [told], [broken])
+    nothing = house.notices(house.one)
+    with database.statement() as tx:
+        delivery_store.take_in(tx, "xero", [told], [("its sequence", 1, 1)])
+    # The connection goes back as it came: the next transaction on it is one.
+    with contextlib.suppress(ZeroDivisionError), database.transaction() as tx:
+        tx.execute(delete(notices))
+        raise ZeroDivisionError
+
+    assert nothing == []
+    assert [notice.key for notice in house.notices(house.one)] == ["one"]
 
 
 def test_unknown_tenants_and_lists_that_are_off_are_quietly_ignored(house: House) -> None:

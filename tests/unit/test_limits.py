@@ -19,7 +19,9 @@ def told(call_class: CallClass, **options: Any) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("call_class", "in_flight", "of_the_minute", "of_the_app"),
     [
+        (CallClass.FILE, 4, 48, 9_500),
         (CallClass.SPARE, 4, 57, 9_700),
+        (CallClass.WEBHOOK, 4, 57, 9_700),
         (CallClass.SCHEDULED, 4, 57, 9_700),
         (CallClass.PRESS, 5, 60, 10_000),
         (CallClass.DECISION, 5, 60, 10_000),
@@ -38,7 +40,9 @@ def test_each_class_leaves_its_part_to_the_classes_above_it(
 @pytest.mark.parametrize(
     ("call_class", "left_of_5000", "left_of_1000", "left_of_200"),
     [
+        (CallClass.FILE, 2_500, 500, 100),
         (CallClass.SPARE, 2_500, 500, 100),
+        (CallClass.WEBHOOK, 1_500, 300, 60),
         (CallClass.SCHEDULED, 1_000, 200, 40),
         (CallClass.PRESS, 100, 20, 20),
         (CallClass.DECISION, 0, 0, 0),
