@@ -12,7 +12,7 @@ class CallClass(StrEnum):
 
     FILE = "file"  # the paper behind a record: it can wait for whoever reads or writes records
     SPARE = "spare"  # the regular comparison: lives on what nobody else needs today
-    WEBHOOK = "webhook"  # what was told of meanwhile: it goes ahead, but what is due would be read anyway
+    WEBHOOK = "webhook"  # what was told of: at the next slot it would be read anyway
     SCHEDULED = "scheduled"
     PRESS = "press"
     DECISION = "decision"
