@@ -58,6 +58,8 @@ _RUNNING = (
     .correlate(runs)
     .scalar_subquery()
 )
+# Somebody asked for one record alone, and it was not read yet.
+_IS_UNANSWERED = and_(presses.c.record_id.is_not(None), presses.c.answered_at.is_(None))
 _ITS_FEED = feeds.alias("its_feed")
 # Whether somebody waits for a run, or pressed since it began.
 _WAITED_FOR = or_(
@@ -67,14 +69,7 @@ _WAITED_FOR = or_(
     .where(_ITS_FEED.c.id == runs.c.feed_id, _ITS_FEED.c.asked > _ITS_FEED.c.served)
     .correlate(runs)
     .exists(),
-    select(presses.c.id)
-    .where(
-        presses.c.feed_id == runs.c.feed_id,
-        presses.c.record_id.is_not(None),
-        presses.c.answered_at.is_(None),
-    )
-    .correlate(runs)
-    .exists(),
+    select(presses.c.id).where(presses.c.feed_id == runs.c.feed_id, _IS_UNANSWERED).correlate(runs).exists(),
 )
 # How many of its connection's runs may run, it among them: the fifth goes ahead, the sixth is waited for.
 ALLOWED = case(
@@ -447,12 +442,8 @@ def _lane() -> Any:
 
 
 def _waiting_records(feed_id: str) -> Select[Any]:
-    waiting = (
-        presses.c.feed_id == feed_id,
-        presses.c.record_id.is_not(None),
-        presses.c.answered_at.is_(None),
-    )
-    return select(presses.c.id, presses.c.record_id).where(*waiting).order_by(presses.c.pressed_at)
+    waiting = and_(presses.c.feed_id == feed_id, _IS_UNANSWERED)
+    return select(presses.c.id, presses.c.record_id).where(waiting).order_by(presses.c.pressed_at)
 
 
 def must_yield(tx: Transaction, claim: Claim) -> bool:

@@ -72,13 +72,13 @@ def _measure(system: System, services: Services, options: argparse.Namespace) ->
         say("The web process does not listen.")
         return 1
     sandbox.control("DELETE", "webhooks")  # it was asked whether it listens; who tells is somebody else
-    began, watch = datetime.now(UTC), Watch(services)
+    watch = Watch(services)
     say(f"{options.storm} changes of one organisation's one list, and {options.events} others ...")
     with Sender(system, options.at_once) as sender:
         edits = storm(sandbox, sender, stormed=options.storm, others=options.events, meanwhile=watch.look)
         _until(lambda: not sender.under_way(), timedelta(minutes=5), watch.look)
-        seconds = (datetime.now(UTC) - began).total_seconds()
-        sent = Sent(edits, sender.end(), began, seconds, options.at_once)
+        seconds = (datetime.now(UTC) - watch.began).total_seconds()
+        sent = Sent(edits, sender.end(), seconds, options.at_once)
     _until(lambda: False, STORED_WITHIN + APART, watch.look)
     watch.look(at_once=True)
     verdicts = judge(services, watch, sent)

@@ -74,7 +74,7 @@ def _of_changes(services: Services, watch: Watch, sent: Sent) -> Iterator[Verdic
         longest <= STORED_WITHIN,
     )
     # None at all: nothing was seen of what is judged.
-    shortest = min(_gaps(services, sent.began), default=timedelta(0))
+    shortest = min(_gaps(services, watch.began), default=timedelta(0))
     yield Verdict(
         "gap before a run for webhooks",
         f"{shortest.total_seconds():.1f} s",

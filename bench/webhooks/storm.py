@@ -37,7 +37,6 @@ class Sent:
     edits: list[Edit]
     attempts: list[dict[str, Any]]
     """Each delivery as often as it was tried (sandbox/webhooks/post.py, Posted)."""
-    began: datetime
     seconds: float
     at_once: int
 

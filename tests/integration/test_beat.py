@@ -208,6 +208,8 @@ def test_webhooks_have_a_place_beside_scheduled_work_and_leave_a_press_its_own(h
             for feed_id in lists[4:6]
         ]
     imports = [house.claim(message) for message in scheduled if message]
+    assert len(imports) == CLAIMS_PER_CONNECTION
+    assert all(imports)
 
     first = house.claim(runs.message_of(told[0]))
     assert first
