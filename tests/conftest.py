@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 import redis
+import structlog
 
 from config.settings import Settings, load_settings
 from ledgertide.embedded.valkey import Valkey
@@ -29,6 +30,9 @@ from tests.services.turns import turn
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # An error in a test's own process is told in a few lines: with every frame's variables, as structlog does
+    # by itself, it would take seconds, for which the test's threads wait.
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
     # How long an example takes says something of the machine and nothing of the code.
     hypothesis.settings.register_profile("ours", deadline=None)
     hypothesis.settings.load_profile("ours")
