@@ -7,6 +7,10 @@ PY := $(VENV)/bin/python
 # worker has servers of its own.
 WORKERS ?= $(shell n=$$(($$(nproc 2>/dev/null || echo 2) + 1)); [ $$n -gt 4 ] && n=4; echo $$n)
 PYTEST_ARGS ?=
+# Where the tests' files lie: in memory where there is room for them and PostgreSQL's programs may run from it,
+# as each new database is hundreds of small files.
+MEMORY := $(shell [ -w /dev/shm ] && ! grep -q ' /dev/shm .*noexec' /proc/mounts && \
+	[ "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -ge 2000000 ] && echo /dev/shm)
 # Where it is set, each of the many processes of a run or a test would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -34,7 +38,7 @@ demo: setup ## read 25 organisations, edit, press, compare with the provider, an
 
 .PHONY: test
 test: $(VENV)/.dev ## run all tests but those of make faults (PYTEST_ARGS="-k words" for some)
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal --ignore tests/faults $(PYTEST_ARGS)
+	TMPDIR=$${TMPDIR:-$(MEMORY)} $(PY) -m pytest -n $(WORKERS) --dist worksteal --ignore tests/faults $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: $(VENV)/.dev ## kill, freeze and cut real processes at every step of their work, and a short soak
