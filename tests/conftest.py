@@ -16,6 +16,7 @@ import pytest
 import redis
 import structlog
 
+import limiter.client
 from config.settings import Settings, load_settings
 from ledgertide.embedded.valkey import Valkey
 from sandbox.testing import PRELOAD, Sandbox
@@ -28,11 +29,15 @@ from tests.services.sqlite import SqliteFolder
 from tests.services.tally import Tally, met
 from tests.services.turns import turn
 
+REAL_PATIENCE = limiter.client.PATIENCE_SECONDS
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # An error in a test's own process is told in a few lines: with every frame's variables, as structlog does
     # by itself, it would take seconds, for which the test's threads wait.
     structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+    # A Redis that a busy machine lets wait is not away; tests of one that hangs ask for `real_patience`.
+    limiter.client.PATIENCE_SECONDS = 5.0
     # How long an example takes says something of the machine and nothing of the code.
     hypothesis.settings.register_profile("ours", deadline=None)
     hypothesis.settings.load_profile("ours")
@@ -83,6 +88,13 @@ def own_redis(tmp_path: Path) -> Iterator[Valkey]:
     """A Redis that the test may stop and start again: it keeps its address and its data."""
     with Valkey(tmp_path / "own-redis") as server:
         yield server
+
+
+@pytest.fixture
+def real_patience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Lets Redis be given up on as soon as outside the tests; so many seconds each time."""
+    monkeypatch.setattr(limiter.client, "PATIENCE_SECONDS", REAL_PATIENCE)
+    return REAL_PATIENCE
 
 
 @pytest.fixture(scope="session")

@@ -30,8 +30,9 @@ from tests.integration.workers import WORKER_MARK, Queues, app_of, wait_until, w
 pytestmark = WORKER_MARK
 
 CONTACTS = "xero.contacts"
-# "Accepted in at most a second": Redis is given up on after 0.8 s; the rest is a busy machine's.
-AT_ONCE_SECONDS = 1.5
+# "Accepted in at most a second": Redis is given up on after 0.8 s; the rest is a stalled machine's. A press
+# that waited for an answer of Redis would take 20 s or more.
+AT_ONCE_SECONDS = 10
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_presses_of_many_threads_are_all_counted_and_open_one_run(
 
 @pytest.mark.parametrize("away", ["stopped", "hanging"])
 def test_a_press_while_redis_is_away_is_taken_at_once_and_starts_when_it_is_back(
-    sandbox: Sandbox, database_url: str, own_redis: Valkey, away: str
+    sandbox: Sandbox, database_url: str, own_redis: Valkey, real_patience: float, away: str
 ) -> None:
     with ExitStack() as open_now:
         whole = open_now.enter_context(engine(sandbox, database_url, own_redis.url))
