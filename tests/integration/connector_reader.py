@@ -1,7 +1,7 @@
 """Reads one organisation's lists from the sandbox through the connector, as a run would."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,7 +24,9 @@ LIMITS = {"xero": Limits(in_flight=XERO.in_flight, **PLENTY)}
 class Reader:
     """Reads one organisation's lists, and stores as the store does: newer wins, or the same age differs."""
 
-    def __init__(self, sandbox: Sandbox, limiter: Limiter, place: int = 0) -> None:
+    def __init__(
+        self, sandbox: Sandbox, limiter: Limiter, place: int = 0, transport: Transport | None = None
+    ) -> None:
         tenant = sandbox.tenants()[place]
         self.tenant = str(tenant["tenant_id"])
         self.sandbox = sandbox
@@ -32,7 +34,7 @@ class Reader:
             Account("xero", self.tenant), SecretStr(sandbox.access_token(self.tenant)), self.tenant
         )
         self.connector = XeroConnector(
-            ApiClient(sandbox.url, limiter, Transport(deadline=timedelta(seconds=2)), sleep=lambda _: None)
+            ApiClient(sandbox.url, limiter, transport or Transport(), sleep=lambda _: None)
         )
         self.stored: dict[str, Any] = {}
         self.newest: datetime | None = None

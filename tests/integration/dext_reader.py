@@ -1,7 +1,7 @@
 """Reads one Dext account's lists from the sandbox through the adapter, as a run would."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -35,7 +35,7 @@ class DextReader:
             dext_client_secret=granted["client_secret"],
             **given,
         )
-        transport = Transport(deadline=timedelta(seconds=2))
+        transport = Transport()
         api = ApiClient(f"{sandbox.url}/dext", limiter, transport, dialect=DEXT, sleep=lambda _: None)
         self.connector, self.port = DextConnector(api, settings), DextPort(api, settings)
         self.identity = DextIdentity(settings, transport)

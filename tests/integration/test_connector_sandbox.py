@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from connectors.errors import (
 )
 from connectors.oauth import XeroIdentity
 from connectors.pages import FILTER_IGNORED
+from connectors.transport import Transport
 from connectors.xero import ENDPOINTS
 from limiter.limiter import Limiter
 from sandbox.testing import Sandbox
@@ -215,7 +217,8 @@ def test_short_trouble_is_over_with_the_next_attempt(kind, reader, sandbox):
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("drip", 1), ("slow", 20)])
-def test_an_answer_that_takes_too_long_is_given_up(kind, seconds, reader, sandbox):
+def test_an_answer_that_takes_too_long_is_given_up(kind, seconds, sandbox, limiter):
+    reader = Reader(sandbox, limiter, transport=Transport(deadline=timedelta(seconds=2)))
     sandbox.faults(kind, endpoint="Contacts", tenant=reader.tenant, count=1, seconds=seconds)
 
     assert reader.refused().code == "timeout"

@@ -62,8 +62,7 @@ class Dext:
 
     def __init__(self, limiter: Limiter, url: str = URL, **given: Any) -> None:
         settings = DextSettings(dext_base_url=url, dext_auth_mode="static_bearer", **given)
-        transport = Transport(deadline=timedelta(seconds=2))
-        api = ApiClient(url, limiter, transport, dialect=DEXT, sleep=lambda _: None)
+        api = ApiClient(url, limiter, Transport(), dialect=DEXT, sleep=lambda _: None)
         self.lists, self.port = DextConnector(api, settings), DextPort(api, settings)
 
     def read(self, resource: str = "dext.items") -> Any:
