@@ -38,7 +38,7 @@ def test_a_failed_call_gives_its_place_back_and_stays_counted(redis_url: str) ->
 def test_a_call_without_an_answer_is_in_flight_for_as_long_as_the_provider_may_be_at_it(
     redis_url: str,
 ) -> None:
-    limiter = xero(redis_url, at_work=timedelta(seconds=2))
+    limiter = xero(redis_url, at_work=timedelta(seconds=8))
     for account in (ACME, BOLT):
         call(limiter, account, Remaining(minute=59))
     flying = [passes(limiter, ACME, CallClass.PRESS) for _ in range(5)]
@@ -49,8 +49,8 @@ def test_a_call_without_an_answer_is_in_flight_for_as_long_as_the_provider_may_b
     again = passes(limiter, ACME, CallClass.PRESS)
 
     assert refusal(limiter, ACME, CallClass.PRESS).reason == "backlog"
-    assert passes_in_the_end(limiter, ACME, CallClass.PRESS).granted_at >= flying[0].granted_at + 2_000
-    assert again.granted_at < flying[0].granted_at + 2_000
+    assert passes_in_the_end(limiter, ACME, CallClass.PRESS).granted_at >= flying[0].granted_at + 8_000
+    assert again.granted_at < flying[0].granted_at + 8_000
     assert [passes(limiter, BOLT) for _ in range(4)]
 
 
@@ -70,7 +70,7 @@ def test_when_no_call_is_answered_the_next_one_waits_for_the_first_to_be_over(re
 
 
 def test_an_outage_in_which_nothing_is_answered_is_probed_all_the_same(redis_url: str) -> None:
-    outage = replace(XERO.outage, connections=1, probe=timedelta(seconds=0.5))
+    outage = replace(XERO.outage, connections=1, probe=timedelta(seconds=5))
     limiter = xero(redis_url, at_work=timedelta(minutes=10), outage=outage)
     call(limiter, ACME, Remaining(minute=59))
     call(limiter, BOLT, Remaining(minute=59))
