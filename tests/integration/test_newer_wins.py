@@ -22,7 +22,7 @@ from store.runs import LeaseLostError, Message
 from store.tables import table_of
 from sync.run import run_slice
 from sync.services import SHAPES, Pace
-from tests.integration.engine import ROOMY, Engine, engine
+from tests.integration.engine import PATIENT, ROOMY, Engine, engine
 from tests.integration.snapshots import everything
 from tests.integration.worlds import connect_organisation
 
@@ -106,9 +106,11 @@ def test_a_lost_run_can_be_neither_ended_nor_put_off_by_who_lost_it(database_url
 def test_a_lease_renewed_before_each_attempt_keeps_a_slow_slice_alive(
     start_sandbox: Callable[..., Sandbox], database_url: str, redis_url: str
 ) -> None:
-    # Three attempts of 1.2 s each: without being renewed the lease of 3 s would be over during the last one.
-    slow = start_sandbox(organisations=2, seed=11, latency_ms=1200)
-    with engine(slow, database_url, redis_url, pace=Pace(lease=timedelta(seconds=3)), limits=ROOMY) as made:
+    # Three attempts of 2.5 s each: without being renewed the lease of 6.5 s would be over during the last
+    # one. Being renewed, it leaves each attempt 4 s to stall in.
+    slow = start_sandbox(organisations=2, seed=11, latency_ms=2500)
+    pace = replace(PATIENT, lease=timedelta(seconds=6.5))
+    with engine(slow, database_url, redis_url, pace=pace, limits=ROOMY) as made:
         slug, _ = made.connect(resources=[CONTACTS])
         slow.faults("status", status=503, endpoint="Contacts", count=2)
         claim = take(made, slug)
