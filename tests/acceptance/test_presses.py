@@ -44,10 +44,11 @@ def test_a_hundred_presses_during_a_run_make_exactly_one_more(
     last = door.sync_now(customer.slug, CONTACTS, by="test")
     installation.sandbox.clear_faults()
 
-    assert all(press.wait(timedelta(seconds=30)).done for press in (first, *presses, last))
+    assert all(press.wait(timedelta(seconds=60)).done for press in (first, *presses, last))
     assert len(customer.runs()) == before + 2
     asked = [call for call in installation.sandbox.calls(after=calls) if call["tenant"] == customer.tenant_id]
-    assert len(asked) == 2
+    # Meanwhile other lists of this organisation may have become due.
+    assert [call["endpoint"] for call in asked].count("Contacts") == 2
     assert "Edited before the last press" in stored(installation, customer)
 
 
@@ -59,7 +60,7 @@ def test_three_raw_messages_before_it_starts_make_one_run(
     installation.sandbox.faults(
         "status",
         status=429,
-        headers={"Retry-After": "4", "X-Rate-Limit-Problem": "minute"},
+        headers={"Retry-After": "15", "X-Rate-Limit-Problem": "minute"},
         endpoint="Contacts",
         tenant=customer.tenant_id,
         count=1,
@@ -74,7 +75,7 @@ def test_three_raw_messages_before_it_starts_make_one_run(
     until(lambda: customer.line(CONTACTS).asked == first.generation + 3)
     assert not first.state().done, "the run started before all messages had come"
 
-    until(lambda: first.state().done)
+    until(lambda: first.state().done, within=60)
     assert len(customer.runs()) == before + 1
     assert customer.line(CONTACTS).served == first.generation + 3
 
@@ -88,7 +89,7 @@ def test_organisations_out_of_calls_hold_up_nobody(
         for press in door.sync_all(one.slug, by="test"):
             until(lambda press=press: press.state().done or press.state().reason in OUT_OF_CALLS)
 
-    answered = door.sync_now(customer.slug, CONTACTS, by="test").wait(timedelta(seconds=30))
+    answered = door.sync_now(customer.slug, CONTACTS, by="test").wait(timedelta(seconds=60))
 
     assert answered.done
     waiting = [line for one in poor for line in one.lines() if line.state == "waiting for rate limit"]
@@ -96,7 +97,7 @@ def test_organisations_out_of_calls_hold_up_nobody(
     newest = customer.runs()[0]
     assert newest.asked_by == "test"
     # Nothing of it stood in a queue: what waits is a row.
-    assert re.search(r"now 0, upkeep \d+, sync 0", installation.types("doctor").out)
+    until(lambda: re.search(r"now 0, upkeep \d+, sync 0", installation.types("doctor").out))
 
 
 def test_a_press_that_only_a_person_can_bring_on_says_so(installation: Running, lonely: Customer) -> None:

@@ -21,7 +21,7 @@ def test_it_goes_down_without_a_trace_goes_on_where_it_was_and_leaves_nothing_wh
     with running(tmp_path, *SMALL) as first:
         first.says("2 organisations of the sandbox were connected")
         first.says(ALL_FRESH)
-        assert first.types("doctor").status == 0, first.types("doctor").out
+        until(lambda: first.types("doctor").status == 0)
         calls = first.sandbox.calls()
         family = first.family()
 
