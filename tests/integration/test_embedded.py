@@ -215,7 +215,7 @@ class TestProcesses:
         started = time.monotonic()
         group.stop()
 
-        assert 1 <= time.monotonic() - started < 5
+        assert 1 <= time.monotonic() - started < 30  # half of what they would have slept
         assert eventually(lambda: not any(is_alive(pid) for pid in everyone))
         assert group.poll() == {}
 

@@ -266,7 +266,7 @@ def test_every_feed_of_an_organisation_is_answered_by_one_press(whole_engine: En
     one, other = whole_engine.connect(resources=FEW)
 
     with worker(app, threads=4):  # fewer than the calls that presses may make at once
-        receipts = app.send_task("sync.all", args=[one, "operator"]).get(timeout=10)
+        receipts = app.send_task("sync.all", args=[one, "operator"]).get(timeout=60)
         wait_until(lambda: all(is_answered(whole_engine, one, each) for each in FEW), "all answered")
 
     found = {resource: whole_engine.runs(one, resource) for resource in FEW}
@@ -306,7 +306,7 @@ def test_a_refused_press_says_why_and_what_to_do_in_its_result(whole_engine: Eng
             app.send_task("sync.full", args=[one, "contacts"]),
         ]
         for result in sent:
-            result.get(timeout=10, propagate=False)
+            result.get(timeout=60, propagate=False)
 
     said = [str(result.result) for result in sent]
     assert {result.state for result in sent} == {"FAILURE"}
@@ -325,7 +325,7 @@ def test_only_presses_keep_a_result(whole_engine: Engine, app: Celery, redis_url
         pressed = app.send_task("sync.now", args=[one, CONTACTS])
         full = app.send_task("sync.full", args=[one, CONTACTS])
         duty = app.send_task("upkeep.prune")
-        receipts = [pressed.get(timeout=10), full.get(timeout=10)]
+        receipts = [pressed.get(timeout=60), full.get(timeout=60)]
         wait_until(lambda: is_answered(whole_engine, one), "answered")
         wait_until(lambda: not app.backend.client.llen("upkeep"), "the duty taken")
 
