@@ -12,6 +12,14 @@ from tests.integration.workers import wait_until
 LISTS = ["xero.contacts", "xero.invoices", "xero.tax_rates", "xero.linked_transactions"]
 
 
+def begin_at_noon(engine: Engine) -> None:
+    """So that no test meets the end of a day (UTC) by chance."""
+    with engine.services.database.reading() as tx:
+        now = tx.now
+    noon = now.replace(hour=12, minute=0)
+    engine.pass_time(noon - now if noon > now else noon + timedelta(days=1) - now)
+
+
 def lines(engine: Engine) -> list[DayLine]:
     with engine.services.database.reading() as tx:
         return usage.all_lines(tx, days=7)
@@ -26,6 +34,7 @@ def at_provider(engine: Engine) -> dict[str, int]:
 def test_every_call_is_counted_on_its_organisation_and_day_whatever_came_of_it(
     whole_engine: Engine,
 ) -> None:
+    begin_at_noon(whole_engine)
     one, _ = whole_engine.connect(resources=LISTS)
     tenant = whole_engine.tenants[one]
     whole_engine.sandbox.faults("status", status=503, tenant=tenant, count=4)
@@ -57,6 +66,7 @@ def read_all(engine: Engine, slug: str) -> set[int]:
 
 
 def test_a_day_is_a_day_in_utc_and_nobody_sees_anothers(whole_engine: Engine) -> None:
+    begin_at_noon(whole_engine)
     one, other = whole_engine.connect(resources=["xero.tax_rates"])
     whole_engine.settle()
     whole_engine.pass_time(timedelta(days=1))
