@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from config.limits import XERO, CallClass, Limits
-from limiter.limiter import Account, Limiter, NotBeforeError, Remaining
+from limiter.limiter import Account, Limiter, LimiterUnavailableError, NotBeforeError, Remaining
 
 STALL_SECONDS = 0.1  # a thread that asked for 20 ms of sleep and got more than this
 
@@ -77,7 +77,7 @@ def keep_calling(limiter: Limiter, plan: dict[str, Any], ended: threading.Event)
             permit = limiter.acquire(
                 account, CallClass(plan["call_class"]), max_wait=timedelta(seconds=plan["patience"])
             )
-        except NotBeforeError:
+        except (NotBeforeError, LimiterUnavailableError):
             continue
         headers = {"Authorization": f"Bearer {whom['token']}", "xero-tenant-id": whom["tenant"]}
         provider.request("GET", "/api.xro/2.0/Organisation", headers=headers | {"Accept": "application/json"})
