@@ -10,7 +10,8 @@ PYTEST_ARGS ?=
 # Where the tests' files lie: in memory where there is room for them and PostgreSQL's programs may run from it,
 # as each new database is hundreds of small files.
 MEMORY := $(shell [ -w /dev/shm ] && ! grep -q ' /dev/shm .*noexec' /proc/mounts && \
-	[ "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -ge 2000000 ] && echo /dev/shm)
+	[ "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -ge 2000000 ] && \
+	awk '/^MemAvailable/ { exit $$2 < 4000000 }' /proc/meminfo && echo /dev/shm)
 # Where it is set, each of the many processes of a run or a test would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 

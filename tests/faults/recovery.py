@@ -12,12 +12,12 @@ from tests.faults.child import PACE
 from tests.faults.house import CADENCE, TICK_SECONDS, House
 from tests.faults.meanwhile import Meanwhile
 
-# A killed worker's run goes on within its lease, one tick, and five seconds; five more are for a stall.
-SPARE_SECONDS = 10.0
+# A killed worker's run goes on within its lease, one tick, and five seconds.
+SPARE_SECONDS = 5.0
 LOOK_EVERY = 0.2
 # A piece of work, and what it takes where nobody else works: on such a machine the five seconds were chosen.
 ROUNDS, WORK_SECONDS = 2000, 0.0021
-# Between two looks no more counts: whoever looks was stalled himself, and perhaps all the others.
+# Between two looks no more counts: whoever looks stood still himself, and perhaps all the others with him.
 COUNTED_SECONDS = 1.0
 
 

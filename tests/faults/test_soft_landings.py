@@ -138,7 +138,7 @@ def test_workers_outlive_a_redis_that_dies_while_they_hold_messages(home: House)
 
 def test_a_wiped_redis_costs_a_tick_and_a_run(home: House) -> None:
     with Watch(home) as watch:
-        for _ in range(3):
+        for _ in range(5):  # longer than what is allowed
             home.wipe_redis()
             time.sleep(CADENCE.total_seconds() / 2)
 
@@ -149,7 +149,7 @@ def test_a_wiped_redis_costs_a_tick_and_a_run(home: House) -> None:
 def test_with_one_of_two_beats_dead_nothing_is_late(home: House) -> None:
     home.end("beat1")
     with Watch(home) as watch:
-        time.sleep(2 * CADENCE.total_seconds())
+        time.sleep(3 * CADENCE.total_seconds())  # longer than what is allowed
     home.start("beat1")
 
     print(f"longest staleness {watch.longest_staleness:.1f} s; allowed are {FRESH_WITHIN:g} s")

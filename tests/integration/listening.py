@@ -46,5 +46,5 @@ def answered(subscribe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def answers(posted: Sequence[dict[str, Any]], *kinds: str) -> set[int]:
-    """How deliveries of these kinds were answered in the end."""
+    """How deliveries of these kinds were answered, those left out that were put off and came again."""
     return {each["status"] for each in posted if each["kind"] in kinds} - PUT_OFF

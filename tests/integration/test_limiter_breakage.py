@@ -154,14 +154,16 @@ def test_a_redis_that_hangs_is_called_away_within_a_second(own_redis: Valkey, re
     assert own_redis.process
 
     own_redis.process.send_signal(signal.SIGSTOP)
-    asked_at = time.monotonic()
-    with pytest.raises(LimiterUnavailableError):
-        limiter.acquire(ACME, CallClass.DECISION)
-    waited = time.monotonic() - asked_at
+    waited = []
+    for _ in range(3):  # so that a stall of the test's own does not count
+        asked_at = time.monotonic()
+        with pytest.raises(LimiterUnavailableError):
+            limiter.acquire(ACME, CallClass.DECISION)
+        waited.append(time.monotonic() - asked_at)
     own_redis.process.send_signal(signal.SIGCONT)
 
     assert 2 * real_patience <= 1  # for connecting, and for the answer
-    assert waited < 10  # a stalled machine's second; without an end it would be for ever
+    assert min(waited) < 3  # a slow machine's second
     passes_in_the_end(limiter, ACME)
     limiter.close()
 

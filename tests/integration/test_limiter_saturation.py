@@ -20,8 +20,7 @@ STYLES = ("fixed", "rolling")
 PROCESSES, THREADS = 2, 4
 WINDOWS = 3  # judged, after one in which the calls spread over the window
 PHASES = 40  # at which the judged windows may begin
-ENOUGH = 0.95  # of what is allowed, on average
-TRIES = 4  # on a machine so busy that too few windows can be judged, or that Redis or the sandbox stalled
+TRIES = 4  # where the machine, Redis or the sandbox stood still so often that too few windows can be judged
 
 
 @pytest.fixture
@@ -47,14 +46,14 @@ def test_one_organisation_is_called_as_often_as_allowed_and_never_refused(
         sandbox = start_sandbox(2)
         sandbox.limits(minute=60, minute_window=window, day=1_000_000, style=style)
         one, unseen = organisations(sandbox)
-        used = saturate(sandbox, own_redis, [one], {"minute": 60, "minute_window": window}, window, 57)
+        used = saturate(sandbox, own_redis, [one], {"minute": 60, "minute_window": window}, window)
         return used, one["tenant"], unseen["tenant"]
 
     for style, (used, one, unseen) in in_each_style(saturated, redis_url).items():
         tell(capsys, f"{style} minute, one organisation", used.mean / 57)
         assert used.refused == 0
         assert used.most <= 57
-        assert used.mean >= ENOUGH * 57
+        assert used.mean >= 0.95 * 57
         assert used.tenants == {one} != {unseen}
 
 
@@ -69,14 +68,14 @@ def test_fifty_organisations_use_the_app_minute_as_far_as_allowed_and_are_never_
         sandbox = start_sandbox(50)
         sandbox.limits(app_minute=120, minute_window=window, day=1_000_000, style=style)
         many = organisations(sandbox)
-        used = saturate(sandbox, own_redis, many, numbers, window, 116)
+        used = saturate(sandbox, own_redis, many, numbers, window)
         return used, {each["tenant"] for each in many}
 
     for style, (used, tenants) in in_each_style(saturated, redis_url).items():
         tell(capsys, f"{style} minute, fifty organisations", used.mean / 116)
         assert used.refused == 0
         assert used.most <= 116
-        assert used.mean >= ENOUGH * 116
+        assert used.mean >= 0.95 * 116
         assert used.tenants == tenants
 
 
@@ -104,18 +103,9 @@ def tell(capsys: pytest.CaptureFixture[str], what: str, share: float) -> None:
 
 
 def saturate(
-    sandbox: Sandbox,
-    redis_url: str,
-    whom: list[dict[str, Any]],
-    limits: dict[str, float],
-    window: float,
-    allowed: int,
+    sandbox: Sandbox, redis_url: str, whom: list[dict[str, Any]], limits: dict[str, float], window: float
 ) -> Used:
-    """Call with more workers than the limits have room for, and read what came of it in the sandbox's log.
-
-    The most calls and the refused ones are those of all tries, the mean is the last one's: of the first that
-    comes near enough to what is allowed.
-    """
+    """Call with more workers than the limits have room for, and read what came of it in the sandbox's log."""
     plan = {
         "redis_url": redis_url,
         "sandbox_url": sandbox.url,
@@ -125,26 +115,21 @@ def saturate(
         "call_class": "scheduled",
         "patience": 2 * window,
     }
-    used = None
     for _ in range(TRIES):
         started_at = time.time()
         stalls = work(plan, seconds=(WINDOWS + 2) * window + 1)
         log = calls(sandbox)
         arrivals = [call["at"] for call in log]
-        begun = [at for at in arrivals if at >= started_at]
-        counts = steady_windows(arrivals, begun[0] + window, window, stalls) if begun else []
-        if len(counts) * 2 < WINDOWS * PHASES:
-            continue
-        used = Used(
-            mean=statistics.fmean(counts),
-            most=max(bisect_left(arrivals, at + window) - n for n, at in enumerate(arrivals)),
-            refused=sum(call["status"] != 200 for call in log),
-            tenants={call["tenant"] for call in log},
-        )
-        if used.mean >= ENOUGH * allowed:
-            break
-    assert used, "the machine stalled the workers in most windows"
-    return used
+        begin = next(at for at in arrivals if at >= started_at) + window
+        counts = steady_windows(arrivals, begin, window, stalls)
+        if len(counts) * 2 >= WINDOWS * PHASES:
+            return Used(
+                mean=statistics.fmean(counts),
+                most=max(bisect_left(arrivals, at + window) - n for n, at in enumerate(arrivals)),
+                refused=sum(call["status"] != 200 for call in log),
+                tenants={call["tenant"] for call in log},
+            )
+    pytest.fail("the machine, Redis or the sandbox stood still in most windows")
 
 
 def steady_windows(

@@ -30,9 +30,8 @@ from tests.integration.workers import WORKER_MARK, Queues, app_of, wait_until, w
 pytestmark = WORKER_MARK
 
 CONTACTS = "xero.contacts"
-# "Accepted in at most a second": Redis is given up on after 0.8 s; the rest is a stalled machine's. A press
-# that waited for an answer of Redis would take 20 s or more.
-AT_ONCE_SECONDS = 10
+# "Accepted in at most a second": Redis is given up on after 0.8 s; the rest is a busy machine's.
+AT_ONCE_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -244,9 +243,11 @@ def test_a_press_while_redis_is_away_is_taken_at_once_and_starts_when_it_is_back
         assert own_redis.process
         number = own_redis.process.pid
         own_redis.stop() if away == "stopped" else os.kill(number, signal.SIGSTOP)
-        began = time.monotonic()
-        receipt = press(whole, one)
-        took = time.monotonic() - began
+        took = []
+        for _ in range(3):  # so that a stall of the test's own does not count
+            began = time.monotonic()
+            receipt = press(whole, one)
+            took.append(time.monotonic() - began)
         run = whole.runs(one, CONTACTS)[0]
         own_redis.start() if away == "stopped" else os.kill(number, signal.SIGCONT)
         queues = open_now.enter_context(closing(Queues(own_redis.url)))
@@ -255,8 +256,8 @@ def test_a_press_while_redis_is_away_is_taken_at_once_and_starts_when_it_is_back
         messages = queues.take_all("now")
         whole.work(messages)
 
-        assert took < AT_ONCE_SECONDS
-        assert (receipt.generation, run.state, run.published_at) == (1, "queued", None)
+        assert min(took) < AT_ONCE_SECONDS
+        assert (receipt.generation, run.state, run.published_at) == (3, "queued", None)
         assert before == 0
         assert is_answered(whole, one)
         assert whole.feed(other, CONTACTS).asked == 0

@@ -239,7 +239,7 @@ def _into_the_window(sandbox: Sandbox, tenant: str, token: str) -> int:
     return 200
 
 
-def test_windows_of_any_length_hold_as_real_ones_do(running):
+def test_windows_of_another_length_hold_as_real_ones_do(running):
     running.calm()
     running.limits(style="rolling", minute=5, minute_window=300, day=12, day_window=900)
     tenant = running.tenants()[0]["tenant_id"]

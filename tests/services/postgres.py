@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,8 @@ from ledgertide.embedded.processes import die_with_parent, exit_status, stop_all
 from ledgertide.embedded.valkey import GRACE, free_port, write_secret
 
 READY_WITHIN_SECONDS = 60
+PREFIX = "ledgertide-postgres-"
+LONGEST_RUN = timedelta(days=1)
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root, so root's tests run it as this user
 
 # Nothing of a test has to survive a power cut, and a test that leans on the vacuum is a flaky test.
@@ -77,7 +80,8 @@ def embedded_cluster(*, durable: bool = False) -> Iterator["Cluster"]:
 
     A durable one takes the time of a disk; another forgets what it had just committed when it crashes.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ledgertide-postgres-"))
+    _remove_what_killed_runs_left()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         cluster = Cluster(folder, OPTIONS if durable else FORGETFUL + OPTIONS)
         cluster.start()
@@ -168,6 +172,14 @@ class Cluster:
     @property
     def _log(self) -> Path:
         return self._folder / "postgres.log"
+
+
+def _remove_what_killed_runs_left() -> None:
+    """Nobody else would, and it may lie in memory."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(FileNotFoundError):  # another process did
+            if time.time() - left.stat().st_mtime > LONGEST_RUN.total_seconds():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _binaries(folder: Path) -> Path:
