@@ -16,8 +16,7 @@ def begin_at_noon(engine: Engine) -> None:
     """So that no test meets the end of a day (UTC) by chance."""
     with engine.services.database.reading() as tx:
         now = tx.now
-    noon = now.replace(hour=12, minute=0)
-    engine.pass_time(noon - now if noon > now else noon + timedelta(days=1) - now)
+    engine.pass_time((now.replace(hour=12, minute=0) - now) % timedelta(days=1))
 
 
 def lines(engine: Engine) -> list[DayLine]:
